@@ -1,0 +1,1 @@
+"""The outside world: models, retrievers and histories."""

@@ -1,0 +1,1 @@
+"""Drivers that need LangGraph, and the configuration that builds everything."""

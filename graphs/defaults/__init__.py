@@ -1,0 +1,1 @@
+"""What the demo runs on: configuration, questions and profile, as package data."""

@@ -1,0 +1,1 @@
+"""How to decide: policies, fitting, profiles and replay."""

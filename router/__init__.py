@@ -1,0 +1,1 @@
+"""The ground floor: records, protocols, errors, the loop and its plain driver, estimators."""

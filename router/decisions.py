@@ -1,0 +1,188 @@
+"""What was tried, what was decided, and what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import NamedTuple
+
+from .evidence import FinishReason, Passage
+from .signals import Estimate, Reading, Unavailable
+
+__all__ = [
+    "Action",
+    "Alternative",
+    "Attempt",
+    "Buy",
+    "Choice",
+    "Comparison",
+    "Decision",
+    "Result",
+    "Rung",
+    "TrailStep",
+]
+
+
+class Action(StrEnum):
+    """The four things that can be done with a request."""
+
+    ANSWER = "answer"
+    RETRIEVE = "retrieve"
+    ESCALATE = "escalate"
+    ABSTAIN = "abstain"
+
+
+class Rung(NamedTuple):
+    """Where on the ladder an attempt stands; thresholds and calibrators are kept per rung.
+
+    Attributes:
+        tier: number of the tier, from 0, cheapest first.
+        round: retrievals made before the attempt; 0 is closed book.
+        retrieved: whether the attempt saw passages.
+    """
+
+    tier: int
+    round: int
+    retrieved: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One draft by one tier, without its tokens (those stay with the evidence)."""
+
+    id: str
+    tier: int
+    round: int
+    retrieved: bool
+    text: str
+    finish_reason: FinishReason | None
+    cost: float | None
+    latency_s: float
+    signals: Mapping[str, Reading] = field(default_factory=dict)
+    signal_costs: Mapping[str, float | None] = field(default_factory=dict)
+    estimate: Estimate | Unavailable = Unavailable("not assessed")
+    passage_ids: tuple[str, ...] = ()
+
+    @property
+    def rung(self) -> Rung:
+        """The attempt's place on the ladder."""
+        return Rung(self.tier, self.round, self.retrieved)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the text is whole and not empty; only such an attempt can be served."""
+        return self.finish_reason == "stop" and bool(self.text.strip())
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """One pair of numbers that a decision rests on, e.g. estimate 0.62 < threshold 0.70."""
+
+    name: str
+    value: float
+    relation: str
+    bound: float
+
+
+@dataclass(frozen=True, slots=True)
+class Alternative:
+    """Something else that could have been done, what it would cost, and why it could not be.
+
+    `cost` is in the deployment's currency, None where unknown; `why_not` is None where the
+    alternative was open.
+    """
+
+    action: Action
+    tier: int | None
+    cost: float | None
+    latency_s: float
+    why_not: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """An action, the reason in words, and the numbers that were compared.
+
+    `tier` is the target of an escalation; `attempt` the id of the attempt that is answered with.
+    """
+
+    action: Action
+    reason: str
+    compared: tuple[Comparison, ...] = ()
+    tier: int | None = None
+    attempt: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Buy:
+    """A policy's wish to pay for one more signal before it chooses an action."""
+
+    signal: str
+    reason: str
+    compared: tuple[Comparison, ...] = ()
+
+
+Choice = Decision | Buy
+"""What a policy returns."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrailStep:
+    """One request, what came back, and what was concluded from it.
+
+    Attributes:
+        step: from 1.
+        request: the request in words, e.g. `draft`, `sample x5`.
+        tier: number of the tier that was asked, None where none was.
+        outcome: what came back, in words; a failure says so.
+        action: one of the four actions, `buy`, or None where nothing was decided at this step.
+    """
+
+    step: int
+    request: str
+    tier: int | None
+    outcome: str
+    signals: Mapping[str, Reading] = field(default_factory=dict)
+    estimate: Estimate | Unavailable | None = None
+    compared: tuple[Comparison, ...] = ()
+    alternatives: tuple[Alternative, ...] = ()
+    action: str | None = None
+    reason: str | None = None
+    cost: float | None = 0.0
+    elapsed_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How a run ended.
+
+    Attributes:
+        action: answer or abstain.
+        answer: the served text, None on an abstention.
+        confidence: the served attempt's estimate, None where there is none.
+        best: the best complete attempt so far, served or not (the review queue shows it).
+        degraded: what did not work as configured, in words; each also stands in the trail.
+        certificate: name of the certificate that vouches for the answer, None where none does.
+    """
+
+    run_id: str
+    question: str
+    action: Action
+    answer: str | None
+    confidence: float | None
+    reason: str
+    tier: int | None
+    model: str | None
+    rounds: int
+    cost: float
+    latency_s: float
+    calls: int
+    tokens: int
+    best: Attempt | None
+    attempts: tuple[Attempt, ...]
+    passages: tuple[Passage, ...]
+    degraded: tuple[str, ...]
+    trail: tuple[TrailStep, ...]
+    certificate: str | None = None
+    recognized: bool = False

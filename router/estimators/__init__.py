@@ -1,0 +1,1 @@
+"""Confidence from evidence at hand, one module per family."""

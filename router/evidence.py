@@ -1,0 +1,103 @@
+"""What an estimator may look at: tokens with logprobs, generations, passages, and their sum."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+__all__ = ["Alternative", "Evidence", "FinishReason", "Generation", "Passage", "Token", "Turn"]
+
+FinishReason = Literal["stop", "length", "stopped", "tool_calls", "content_filter"]
+"""Why a generation ended: `stop` is complete, `length` hit the token limit, `stopped` was ended
+by a prefix gate. Absent (None) means unknown, which is never treated as complete."""
+
+
+@dataclass(frozen=True, slots=True)
+class Alternative:
+    """One candidate at a position. `logprob` is a natural logarithm."""
+
+    token: str
+    logprob: float
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """One generated token.
+
+    Attributes:
+        token: its text, white space included.
+        logprob: natural logarithm of its probability; None where the provider gave none.
+        top_logprobs: the most probable candidates at this position, in the provider's order.
+        special: whether it is a control token (end of sequence and the like); None = unknown.
+    """
+
+    token: str
+    logprob: float | None = None
+    top_logprobs: tuple[Alternative, ...] = ()
+    special: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """One text that a model wrote, with its tokens where the provider reports them."""
+
+    text: str
+    tokens: tuple[Token, ...] = ()
+    finish_reason: FinishReason | None = "stop"
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the model itself ended the text, and the text says something."""
+        return self.finish_reason == "stop" and bool(self.text.strip())
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """One retrieved piece of text. `score` is the retriever's own, comparable within a query."""
+
+    id: str
+    title: str
+    text: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One earlier exchange of a conversation: what was asked and what was served."""
+
+    question: str
+    answer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Everything known around one answer; the file form is a line of an evidence file.
+
+    Attributes:
+        greedy: the answer that is judged (index 0 of the matrices).
+        samples: M further answers to the same prompt, drawn at a temperature (indices 1..M).
+        nli: (M+1, M+1, 3) probabilities (contradiction, neutral, entailment), premise first.
+        greedy_similarity: (M,) similarity of each sample to the greedy answer.
+        sample_similarity: (M, M) pairwise similarity of the samples.
+        asked: generations per kind of question put to a model about the answer.
+        without_context: the same question answered without passages.
+        previous_answers: answers of earlier rounds, oldest first.
+        peers: other models' answers by model name.
+    """
+
+    question: str
+    greedy: Generation
+    id: str = ""
+    samples: tuple[Generation, ...] = ()
+    passages: tuple[Passage, ...] = ()
+    nli: tuple[tuple[tuple[float, float, float], ...], ...] | None = None
+    greedy_similarity: tuple[float, ...] | None = None
+    sample_similarity: tuple[tuple[float, ...], ...] | None = None
+    greedy_token_similarity: tuple[float, ...] | None = None
+    sample_token_similarity: tuple[tuple[float, ...], ...] | None = None
+    asked: Mapping[str, tuple[Generation, ...]] = field(default_factory=dict)
+    without_context: Generation | None = None
+    previous_answers: tuple[str, ...] = ()
+    peers: Mapping[str, Generation] = field(default_factory=dict)
+    hidden_ref: str | None = None

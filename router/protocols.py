@@ -1,0 +1,336 @@
+"""The seams: what the loop and its drivers need from models, stores, estimators and policies."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from .budget import Budget, Forecast, Spend
+from .decisions import Alternative, Attempt, Choice, Result, Rung
+from .evidence import Evidence, Generation, Passage, Token, Turn
+from .requests import CompareKind, PrefixVerdict, Recalled
+from .signals import Estimate, Reading, Signal, Unavailable
+
+__all__ = [
+    "Assessor",
+    "AttemptStore",
+    "BuyOption",
+    "Calibrator",
+    "Completion",
+    "Estimator",
+    "History",
+    "Message",
+    "Model",
+    "ModelCall",
+    "Needs",
+    "OnTokens",
+    "Policy",
+    "PrefixGate",
+    "Prompt",
+    "Prompter",
+    "RecallQuery",
+    "Retriever",
+    "RunRecord",
+    "Situation",
+    "Sizer",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message of a chat prompt; `role` is system, user or assistant."""
+
+    role: str
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """What a model is shown: `messages` for a chat template, else plain `text` to complete."""
+
+    text: str = ""
+    messages: tuple[Message, ...] = ()
+    stop: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCall:
+    """One call of a model.
+
+    Attributes:
+        n: how many answers; a model without parallel sampling repeats the call.
+        top_logprobs: candidates wanted per token; 0 asks for no logprobs at all.
+        seed: makes a draw repeatable where the model can; answer i of n uses seed + i.
+        timeout_s: seconds this call may take, None for no limit.
+    """
+
+    prompt: Prompt
+    max_tokens: int = 64
+    temperature: float = 0.0
+    n: int = 1
+    top_logprobs: int = 10
+    seed: int = 0
+    timeout_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """What a model wrote, and what it used for it (tokens over all `n` answers)."""
+
+    generations: tuple[Generation, ...]
+    tokens_in: int
+    tokens_out: int
+    calls: int = 1
+
+
+OnTokens = Callable[[Sequence[Token]], PrefixVerdict]
+"""Called with all tokens so far whenever more have come; a `Stop` ends the generation."""
+
+
+class Model(Protocol):
+    """Writes text. Raises a `RunError` where it cannot; never returns an empty tuple."""
+
+    async def generate(self, call: ModelCall, on_tokens: OnTokens | None = None) -> Completion:
+        """Answer a prompt `call.n` times."""
+        ...
+
+    async def aclose(self) -> None:
+        """Give back what the model holds."""
+        ...
+
+
+class Retriever(Protocol):
+    """Finds passages. Raises a `RunError` where it cannot."""
+
+    async def search(self, query: str, k: int) -> Sequence[Passage]:
+        """The `k` best passages, best first, each id at most once."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What an estimator must be given before it can say anything.
+
+    Tokens with logprobs and passages are at hand after a draft; the rest has to be bought.
+
+    Attributes:
+        logprobs: tokens with logprobs.
+        top_logprobs: at least this many candidates per token.
+        passages: at least one passage.
+        samples: this many samples of the same prompt.
+        compare: a comparison of answer and samples.
+        asked: a kind of question put to the model.
+        critique: the local critic's judgement.
+    """
+
+    logprobs: bool = False
+    top_logprobs: int = 0
+    passages: bool = False
+    samples: int = 0
+    compare: CompareKind | None = None
+    asked: str | None = None
+    critique: bool = False
+
+    @property
+    def is_free(self) -> bool:
+        """Whether nothing has to be bought."""
+        return not (self.samples or self.compare or self.asked or self.critique)
+
+
+class Estimator(Protocol):
+    """Turns evidence into one confidence. Pure; never raises for bad evidence."""
+
+    @property
+    def name(self) -> str:
+        """The canonical name."""
+        ...
+
+    @property
+    def version(self) -> int:
+        """Raised whenever the same evidence would give another number."""
+        ...
+
+    @property
+    def needs(self) -> Needs:
+        """What it must be given."""
+        ...
+
+    def estimate(self, evidence: Evidence) -> Reading:
+        """The signal, or why there is none."""
+        ...
+
+
+class Calibrator(Protocol):
+    """Maps one signal to a probability that the answer is right. Pure and non-decreasing."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes whenever any fitted number changes."""
+        ...
+
+    def probability(self, signal: Signal) -> float:
+        """P(correct), in [0, 1]."""
+        ...
+
+
+class Assessor(Protocol):
+    """Turns the signals of an attempt into one estimate. Pure."""
+
+    def assess(self, rung: Rung, signals: Mapping[str, Reading]) -> Estimate | Unavailable:
+        """The estimate for an attempt on this rung."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class BuyOption:
+    """A signal that can be bought now, and what it would cost."""
+
+    signal: str
+    forecast: Forecast
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """Everything that a policy may look at.
+
+    Attributes:
+        rung: where the current attempt stands.
+        attempt: the current attempt; None where the tier failed.
+        estimate: of the current attempt.
+        best: the best complete attempt so far (the current one included).
+        can_answer: whether the current attempt is whole and may be served.
+        retrieve: forecast of retrieving and drafting again; None where that is not open.
+        escalate: the tiers above that are open, cheapest first, with their forecasts.
+        buy: the signals that can be bought now.
+        closed: what is not open, and why.
+    """
+
+    rung: Rung
+    attempt: Attempt | None
+    estimate: Estimate | Unavailable
+    best: Attempt | None
+    can_answer: bool
+    retrieve: Forecast | None
+    escalate: tuple[tuple[int, Forecast], ...]
+    buy: tuple[BuyOption, ...]
+    closed: tuple[Alternative, ...]
+    spend: Spend
+    budget: Budget
+
+
+class Policy(Protocol):
+    """Decides. Pure: the same situation gives the same choice."""
+
+    def decide(self, situation: Situation) -> Choice:
+        """One of the open actions, or a signal to buy first."""
+        ...
+
+
+class PrefixGate(Protocol):
+    """Judges a draft while it is being written. Pure."""
+
+    def judge(self, rung: Rung, tokens: Sequence[Token]) -> PrefixVerdict:
+        """Go on, release, or stop."""
+        ...
+
+
+class Prompter(Protocol):
+    """Builds the prompt of a tier. Pure."""
+
+    def prompt(
+        self, tier: int, question: str, passages: Sequence[Passage], turns: Sequence[Turn]
+    ) -> Prompt:
+        """What tier `tier` is shown for this question."""
+        ...
+
+
+class Sizer(Protocol):
+    """Estimates how long a prompt is. Pure, fast, and rather too high than too low."""
+
+    def prompt_tokens(
+        self, tier: int, question: str, passages: Sequence[Passage], turns: Sequence[Turn]
+    ) -> int:
+        """Tokens of the prompt that tier `tier` would be shown."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class RecallQuery:
+    """Whose history, which thread, and which question.
+
+    Attributes:
+        tenant: whose data; nothing crosses tenants.
+        thread: the conversation; None asks for no turns.
+        question: as asked; stores compare its normalized form (`router.text.question_key`).
+        fingerprint: of models, prompts, policy and documents; a repeat must agree on it.
+        limit: at most this many of the latest turns.
+    """
+
+    tenant: str
+    thread: str | None
+    question: str
+    fingerprint: str
+    limit: int = 4
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """A finished run, as a history keeps it.
+
+    Recording the same `result.run_id` again changes nothing.
+
+    Attributes:
+        turn: appended to the thread where a thread is given and the run was answered.
+        evidence: per attempt id, with tokens; what a graph or a review looks up later.
+        at: when the run ended, ISO 8601, UTC.
+    """
+
+    tenant: str
+    thread: str | None
+    fingerprint: str
+    result: Result
+    at: str
+    evidence: Mapping[str, Evidence] = field(default_factory=dict)
+
+    @property
+    def turn(self) -> Turn | None:
+        """What the conversation gains by this run."""
+        if self.result.answer is None:
+            return None
+        return Turn(self.result.question, self.result.answer)
+
+
+class History(Protocol):
+    """Remembers runs. Raises a `StoreError` where it cannot."""
+
+    async def recall(self, query: RecallQuery) -> Recalled:
+        """Earlier turns of the thread (oldest first) and the latest answered equal question.
+
+        Only runs that were answered (not abstained) and not themselves repeats are repeats.
+        """
+        ...
+
+    async def record(self, run: RunRecord) -> None:
+        """Keep a run; idempotent by run id."""
+        ...
+
+    async def runs(self, tenant: str, limit: int = 20) -> Sequence[RunRecord]:
+        """The latest runs of a tenant, newest first, without their evidence."""
+        ...
+
+    async def aclose(self) -> None:
+        """Give back what the store holds."""
+        ...
+
+
+class AttemptStore(Protocol):
+    """Keeps the evidence of attempts while a run is under way, outside of any checkpoint."""
+
+    async def put(self, tenant: str, run_id: str, attempt_id: str, evidence: Evidence) -> None:
+        """Keep or replace the evidence of one attempt."""
+        ...
+
+    async def get(self, tenant: str, run_id: str, attempt_id: str) -> Evidence | None:
+        """The evidence, or None where it is unknown."""
+        ...

@@ -1,0 +1,261 @@
+"""What the loop may ask of the world, and what the world may reply: two closed unions.
+
+Every request says what it is expected to use (`forecast`) and how long it may take (`timeout_s`,
+seconds, None without a deadline). Every reply says what it really used.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from .budget import NOTHING, Forecast
+from .decisions import Attempt, Result
+from .evidence import Generation, Passage, Token, Turn
+
+__all__ = [
+    "Ask",
+    "Asked",
+    "CompareKind",
+    "Compare",
+    "Compared",
+    "Continue",
+    "Critique",
+    "Critiqued",
+    "Draft",
+    "Drafted",
+    "Failure",
+    "Outcome",
+    "Partial",
+    "PrefixVerdict",
+    "Recall",
+    "Recalled",
+    "Record",
+    "Recorded",
+    "Repeat",
+    "Reply",
+    "Request",
+    "Retrieve",
+    "Retrieved",
+    "Sample",
+    "Sampled",
+    "Stop",
+]
+
+CompareKind = Literal["similarity", "nli"]
+"""How two texts are compared: one similarity in [0, 1], or (contradiction, neutral, entailment)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recall:
+    """Fetch the conversation so far, and whether this question was answered before."""
+
+    question: str
+    forecast: Forecast = NOTHING
+    timeout_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """One answer by one tier from these passages."""
+
+    tier: int
+    passages: tuple[Passage, ...] = ()
+    forecast: Forecast = NOTHING
+    timeout_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """`n` further answers to the same prompt, drawn at a temperature."""
+
+    tier: int
+    n: int
+    passages: tuple[Passage, ...] = ()
+    forecast: Forecast = NOTHING
+    timeout_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One question about the answer, put to a tier (p_true, verbalized, judge, opposition, ...)."""
+
+    kind: str
+    tier: int
+    answer: str
+    passages: tuple[Passage, ...] = ()
+    forecast: Forecast = NOTHING
+    timeout_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Compare:
+    """Compare texts pair by pair; duplicates are already removed."""
+
+    pairs: tuple[tuple[str, str], ...]
+    kind: CompareKind
+    forecast: Forecast = NOTHING
+    timeout_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Retrieve:
+    """The `k` best passages for a query."""
+
+    query: str
+    k: int
+    forecast: Forecast = NOTHING
+    timeout_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Critique:
+    """The local critic's judgement of an answer in the light of its passages."""
+
+    answer: str
+    passages: tuple[Passage, ...] = ()
+    forecast: Forecast = NOTHING
+    timeout_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """Keep how the run ended."""
+
+    result: Result
+    forecast: Forecast = NOTHING
+    timeout_s: float | None = None
+
+
+Request = Recall | Draft | Sample | Ask | Compare | Retrieve | Critique | Record
+"""Everything that the loop may ask for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    """An earlier run that answered the same question under the same fingerprint."""
+
+    run_id: str
+    asked_at: str
+    attempt: Attempt
+
+
+@dataclass(frozen=True, slots=True)
+class Recalled:
+    """What the history knows: earlier turns to show (oldest first), and an equal question's run."""
+
+    turns: tuple[Turn, ...] = ()
+    repeat: Repeat | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Drafted:
+    """The draft."""
+
+    generation: Generation
+
+
+@dataclass(frozen=True, slots=True)
+class Sampled:
+    """The samples, in the order drawn; fewer than asked for is allowed, none is a failure."""
+
+    generations: tuple[Generation, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What was said about the answer."""
+
+    generations: tuple[Generation, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """One tuple a pair, in order: one number for `similarity`, three for `nli`."""
+
+    values: tuple[tuple[float, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Retrieved:
+    """The passages found, best first; none is a valid reply."""
+
+    passages: tuple[Passage, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Critiqued:
+    """The critic's probabilities that the answer is right and that the passages suffice."""
+
+    p_accept: float | None
+    p_sufficient: float
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """The run is kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """The request could not be met. `kind` is an error's kind (`unavailable`, `deadline`, ...)."""
+
+    kind: str
+    message: str
+
+
+Outcome = (
+    Recalled
+    | Drafted
+    | Sampled
+    | Asked
+    | Compared
+    | Retrieved
+    | Critiqued
+    | Recorded
+    | Failure
+)
+"""Everything that the world may reply."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An outcome with what it really used.
+
+    Attributes:
+        cost: in the deployment's currency; None where the price is unknown.
+        elapsed_s: seconds since the previous reply (or the start), the loop's own time included.
+        calls: model calls made, failed ones included.
+        tokens: input and output tokens.
+    """
+
+    outcome: Outcome
+    cost: float | None = 0.0
+    elapsed_s: float = 0.0
+    calls: int = 0
+    tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Partial:
+    """The tokens of a draft so far, fed while it is being written."""
+
+    tokens: tuple[Token, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Continue:
+    """Go on with the draft; `release` allows what was written so far to be shown."""
+
+    release: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """End the draft: it is not worth finishing."""
+
+    reason: str
+
+
+PrefixVerdict = Continue | Stop
+"""The answer to a `Partial`."""
