@@ -94,7 +94,7 @@ class Budget:
             total = spend.cost + ahead.cost
             if total > self.max_cost:
                 return f"would bring the cost to {total:.6g} of {self.max_cost:.6g} allowed"
-        if self.deadline_s is not None and (ahead.calls or ahead.latency_s or ahead.rounds):
+        if self.deadline_s is not None:
             total = spend.elapsed_s + ahead.latency_s
             if total >= self.deadline_s:
                 return f"would take until {total:.2f} s of {self.deadline_s:.2f} s allowed"

@@ -24,6 +24,9 @@ __all__ = [
 ]
 
 
+NOT_ASSESSED = Unavailable("not assessed")
+
+
 class Action(StrEnum):
     """The four things that can be done with a request."""
 
@@ -61,7 +64,7 @@ class Attempt:
     latency_s: float
     signals: Mapping[str, Reading] = field(default_factory=dict)
     signal_costs: Mapping[str, float | None] = field(default_factory=dict)
-    estimate: Estimate | Unavailable = Unavailable("not assessed")
+    estimate: Estimate | Unavailable = NOT_ASSESSED
     passage_ids: tuple[str, ...] = ()
 
     @property
@@ -73,6 +76,23 @@ class Attempt:
     def is_complete(self) -> bool:
         """Whether the text is whole and not empty; only such an attempt can be served."""
         return self.finish_reason == "stop" and bool(self.text.strip())
+
+    def assessed(self, signals: Mapping[str, Reading], estimate: Estimate | Unavailable) -> Attempt:
+        """The attempt with its signals and estimate; spelled out, since `replace` is slow."""
+        return Attempt(
+            self.id,
+            self.tier,
+            self.round,
+            self.retrieved,
+            self.text,
+            self.finish_reason,
+            self.cost,
+            self.latency_s,
+            signals,
+            self.signal_costs,
+            estimate,
+            self.passage_ids,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -112,6 +112,8 @@ class BadInput(UsageError):
 class RunError(SurefootError):
     """The world failed. The loop retries elsewhere, degrades or abstains; it never guesses."""
 
+    kind = "run"
+
 
 class UpstreamError(RunError):
     """A model or a retriever did not deliver what was asked."""

@@ -6,7 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-__all__ = ["Alternative", "Evidence", "FinishReason", "Generation", "Passage", "Token", "Turn"]
+__all__ = [
+    "Alternative",
+    "CriticVerdict",
+    "Evidence",
+    "FinishReason",
+    "Generation",
+    "Passage",
+    "Token",
+    "Turn",
+]
 
 FinishReason = Literal["stop", "length", "stopped", "tool_calls", "content_filter"]
 """Why a generation ended: `stop` is complete, `length` hit the token limit, `stopped` was ended
@@ -71,6 +80,19 @@ class Turn:
 
 
 @dataclass(frozen=True, slots=True)
+class CriticVerdict:
+    """What the local critic said of an answer.
+
+    Attributes:
+        p_accept: probability that the answer is right; None where there was no answer to judge.
+        p_sufficient: probability that the passages suffice to answer the question.
+    """
+
+    p_accept: float | None
+    p_sufficient: float
+
+
+@dataclass(frozen=True, slots=True)
 class Evidence:
     """Everything known around one answer; the file form is a line of an evidence file.
 
@@ -84,6 +106,7 @@ class Evidence:
         without_context: the same question answered without passages.
         previous_answers: answers of earlier rounds, oldest first.
         peers: other models' answers by model name.
+        critique: the local critic's judgement of the greedy answer.
     """
 
     question: str
@@ -101,3 +124,4 @@ class Evidence:
     previous_answers: tuple[str, ...] = ()
     peers: Mapping[str, Generation] = field(default_factory=dict)
     hidden_ref: str | None = None
+    critique: CriticVerdict | None = None

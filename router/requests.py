@@ -11,13 +11,13 @@ from typing import Literal
 
 from .budget import NOTHING, Forecast
 from .decisions import Attempt, Result
-from .evidence import Generation, Passage, Token, Turn
+from .evidence import CriticVerdict, Generation, Passage, Token, Turn
 
 __all__ = [
     "Ask",
     "Asked",
-    "CompareKind",
     "Compare",
+    "CompareKind",
     "Compared",
     "Continue",
     "Critique",
@@ -185,10 +185,9 @@ class Retrieved:
 
 @dataclass(frozen=True, slots=True)
 class Critiqued:
-    """The critic's probabilities that the answer is right and that the passages suffice."""
+    """The critic's judgement."""
 
-    p_accept: float | None
-    p_sufficient: float
+    verdict: CriticVerdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,15 +204,7 @@ class Failure:
 
 
 Outcome = (
-    Recalled
-    | Drafted
-    | Sampled
-    | Asked
-    | Compared
-    | Retrieved
-    | Critiqued
-    | Recorded
-    | Failure
+    Recalled | Drafted | Sampled | Asked | Compared | Retrieved | Critiqued | Recorded | Failure
 )
 """Everything that the world may reply."""
 

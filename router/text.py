@@ -6,7 +6,7 @@ import hashlib
 import re
 import unicodedata
 
-__all__ = ["contains_answer", "content_words", "normalize_answer", "question_key"]
+__all__ = ["clean_question", "contains_answer", "content_words", "normalize_answer", "question_key"]
 
 _ARTICLES = frozenset({"a", "an", "the"})
 # Dots and underscores inside a word hold dotted names together (`json.loads`, `__init__`).
@@ -21,6 +21,12 @@ _STOP_WORDS = frozenset(
 
 def _words(text: str) -> list[str]:
     return _WORD.findall(unicodedata.normalize("NFKC", text).casefold())
+
+
+def clean_question(question: str) -> str:
+    """The question without outer space and NULs, each lone surrogate replaced by U+FFFD."""
+    whole = question.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return whole.replace("\x00", "").strip()
 
 
 def normalize_answer(text: str) -> str:

@@ -8,6 +8,7 @@ so nothing is lost to JSON's lack of infinities.
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -22,20 +23,20 @@ T = TypeVar("T")
 
 
 @lru_cache(maxsize=64)
-def _adapter(kind: Any) -> TypeAdapter[Any]:
+def _adapter(kind: Hashable) -> TypeAdapter[Any]:
     from pydantic import TypeAdapter
 
-    return TypeAdapter(kind)
+    return TypeAdapter(cast(Any, kind))
 
 
 def encode(record: object) -> Any:
     """The record as dicts, lists, strings, numbers and None."""
-    return _adapter(type(record)).dump_python(record, mode="json")
+    return _adapter(cast(Hashable, type(record))).dump_python(record, mode="json")
 
 
 def encode_json(record: object) -> str:
     """The record as one line of JSON."""
-    return _adapter(type(record)).dump_json(record).decode()
+    return _adapter(cast(Hashable, type(record))).dump_json(record).decode()
 
 
 def decode(kind: type[T], data: object) -> T:
@@ -47,7 +48,7 @@ def decode(kind: type[T], data: object) -> T:
     from pydantic import ValidationError
 
     try:
-        return cast(T, _adapter(kind).validate_python(data))
+        return cast(T, _adapter(cast(Hashable, kind)).validate_python(data))
     except ValidationError as error:
         raise _usage_error(kind, error) from error
 
@@ -57,7 +58,7 @@ def decode_json(kind: type[T], text: str | bytes) -> T:
     from pydantic import ValidationError
 
     try:
-        return cast(T, _adapter(kind).validate_json(text))
+        return cast(T, _adapter(cast(Hashable, kind)).validate_json(text))
     except ValidationError as error:
         raise _usage_error(kind, error) from error
 

@@ -1,0 +1,169 @@
+"""The plain driver: performs what the loop asks for, one request after the other."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import TypeVar
+
+from .budget import Budget
+from .decisions import Result, TrailStep
+from .errors import ContextTooLong, UsageError
+from .evidence import Token
+from .loop import Run, open_run
+from .perform import Performer, RunView, Session
+from .plan import Plan
+from .requests import Partial, PrefixVerdict
+from .text import clean_question
+
+__all__ = ["Clock", "OnStep", "Router", "checked_question", "drive", "new_run_id"]
+
+Clock = Callable[[], float]
+"""Monotonic seconds."""
+
+OnStep = Callable[[TrailStep], None]
+"""Called after each step of a run."""
+
+T = TypeVar("T")
+
+
+def new_run_id() -> str:
+    """A fresh id for a run."""
+    return uuid.uuid4().hex
+
+
+async def drive(
+    run: Run,
+    performer: Performer,
+    session: Session,
+    *,
+    clock: Clock = time.monotonic,
+    on_step: OnStep | None = None,
+) -> Result:
+    """Perform requests until the run ends.
+
+    Args:
+        clock: monotonic seconds; the loop itself reads no clock.
+        on_step: called after each step with what it brought.
+    """
+    mark = clock()
+    while run.request is not None:
+        view = RunView(run.state.question, run.state.turns, run.evidence)
+        feed = None if run.plan.prefix_gate is None else partial(_feed, run)
+        reply = await performer.perform(run.request, session, run=view, on_tokens=feed)
+        now = clock()
+        run.advance(replace(reply, elapsed_s=now - mark))
+        mark = now
+        if on_step is not None:
+            on_step(run.state.trail[-1])
+    assert run.result is not None
+    return run.result
+
+
+def _feed(run: Run, tokens: Sequence[Token]) -> PrefixVerdict:
+    return run.feed(Partial(tuple(tokens)))
+
+
+def checked_question(plan: Plan, question: str) -> str:
+    """The question, cleaned.
+
+    Raises:
+        UsageError: it is empty.
+        ContextTooLong: no tier can take it, even without any passage.
+    """
+    question = clean_question(question)
+    if not question:
+        raise UsageError("the question is empty; ask something")
+    sizes = []
+    for tier, spec in enumerate(plan.tiers):
+        needed = plan.sizer.prompt_tokens(tier, question, (), ()) + spec.max_output
+        if needed <= spec.context:
+            return question
+        sizes.append((spec.context, needed))
+    largest, needed = max(sizes)
+    raise ContextTooLong(needed, largest)
+
+
+class Router:
+    """A built deployment: ask it questions.
+
+    Use it in a `with` or `async with` block, or close it yourself.
+    """
+
+    def __init__(self, plan: Plan, performer: Performer, *, clock: Clock = time.monotonic) -> None:
+        self.plan = plan
+        self.performer = performer
+        self._clock = clock
+        self._runner: asyncio.Runner | None = None
+
+    async def ask(
+        self,
+        question: str,
+        *,
+        session: Session | None = None,
+        budget: Budget | None = None,
+        on_step: OnStep | None = None,
+    ) -> Result:
+        """One gated answer.
+
+        Raises:
+            UsageError: the question is empty or longer than any tier's context.
+        """
+        question = checked_question(self.plan, question)
+        run = open_run(self.plan, question, run_id=new_run_id(), budget=budget)
+        return await drive(
+            run, self.performer, session or Session(), clock=self._clock, on_step=on_step
+        )
+
+    def ask_sync(
+        self,
+        question: str,
+        *,
+        session: Session | None = None,
+        budget: Budget | None = None,
+        on_step: OnStep | None = None,
+    ) -> Result:
+        """`ask` for callers without an event loop: the one sync door.
+
+        Raises:
+            UsageError: as `ask`, and when called from inside an event loop.
+        """
+        return self._run_sync(self.ask(question, session=session, budget=budget, on_step=on_step))
+
+    async def aclose(self) -> None:
+        """Close models, retriever and history."""
+        await self.performer.aclose()
+
+    def close(self) -> None:
+        """`aclose` for callers without an event loop."""
+        self._run_sync(self.aclose())
+        if self._runner is not None:
+            self._runner.close()
+            self._runner = None
+
+    def _run_sync(self, coroutine: Coroutine[object, object, T]) -> T:
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            # One loop for all sync calls: HTTP clients and pools are bound to the loop they met.
+            if self._runner is None:
+                self._runner = asyncio.Runner()
+            return self._runner.run(coroutine)
+        coroutine.close()
+        raise UsageError("an event loop is running here: use `await router.ask(...)` instead")
+
+    def __enter__(self) -> Router:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Router:
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.aclose()

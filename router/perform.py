@@ -1,0 +1,221 @@
+"""Carrying out requests: models, retriever and history behind one call. Decides nothing.
+
+Used by every driver, so that a request means the same whoever drives. Failures become typed
+`Failure` outcomes; anything that is not a `RunError` is a bug and is raised.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from .errors import RunError
+from .evidence import Evidence, Turn
+from .plan import Plan
+from .protocols import (
+    Completion,
+    History,
+    Model,
+    ModelCall,
+    OnTokens,
+    Prompter,
+    RecallQuery,
+    Retriever,
+    RunRecord,
+)
+from .requests import (
+    Draft,
+    Drafted,
+    Failure,
+    Outcome,
+    Recall,
+    Record,
+    Recorded,
+    Reply,
+    Request,
+    Retrieve,
+    Retrieved,
+    Sample,
+    Sampled,
+)
+
+__all__ = ["Performer", "RunView", "Sampling", "Session", "utc_now"]
+
+
+def utc_now() -> str:
+    """The time in ISO 8601, UTC, whole seconds."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """Whose run it is.
+
+    Attributes:
+        tenant: nothing crosses tenants.
+        thread: the conversation; None for a single question.
+    """
+
+    tenant: str = "default"
+    thread: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How models are called.
+
+    Attributes:
+        top_logprobs: candidates per token asked of every model.
+        temperature: of samples; drafts are always greedy.
+        seed: of samples.
+        store_timeout_s: seconds that a history call may take; a slow store must not hold a run.
+    """
+
+    top_logprobs: int = 10
+    temperature: float = 1.0
+    seed: int = 1
+    store_timeout_s: float = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class RunView:
+    """What carrying out a request needs to know of its run."""
+
+    question: str
+    turns: tuple[Turn, ...] = ()
+    evidence: Mapping[str, Evidence] | None = None
+
+
+class Performer:
+    """Carries out requests.
+
+    Args:
+        models: one a tier, in the plan's order.
+        fingerprint: of models, prompts, policy and documents; a repeat must agree on it.
+        now: the wall clock, for records only.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        models: tuple[Model, ...],
+        prompter: Prompter,
+        retriever: Retriever | None = None,
+        history: History | None = None,
+        *,
+        sampling: Sampling | None = None,
+        fingerprint: str = "",
+        now: Callable[[], str] = utc_now,
+    ) -> None:
+        self.plan = plan
+        self.models = models
+        self.history = history
+        self.fingerprint = fingerprint
+        self._prompter = prompter
+        self._retriever = retriever
+        self._sampling = sampling or Sampling()
+        self._now = now
+
+    async def perform(
+        self,
+        request: Request,
+        session: Session,
+        *,
+        run: RunView,
+        on_tokens: OnTokens | None = None,
+    ) -> Reply:
+        """Carry out one request; the reply's `elapsed_s` is left to the driver."""
+        limit = request.timeout_s
+        if isinstance(request, Recall | Record):
+            limit = self._sampling.store_timeout_s
+        try:
+            async with asyncio.timeout(limit):
+                return await self._perform(request, session, run, on_tokens)
+        except TimeoutError:
+            return Reply(
+                Failure("deadline", f"no answer within {limit:.2f} s"), calls=_calls(request)
+            )
+        except RunError as error:
+            return Reply(Failure(error.kind, str(error)), calls=_calls(request))
+
+    async def aclose(self) -> None:
+        """Close models and history."""
+        for model in self.models:
+            await model.aclose()
+        if self.history is not None:
+            await self.history.aclose()
+
+    async def _perform(
+        self, request: Request, session: Session, run: RunView, on_tokens: OnTokens | None
+    ) -> Reply:
+        if isinstance(request, Draft | Sample):
+            return await self._generate(request, run, on_tokens)
+        if isinstance(request, Retrieve):
+            return Reply(await self._search(request))
+        if isinstance(request, Recall):
+            return Reply(await self._recall(request, session))
+        if isinstance(request, Record):
+            return Reply(await self._record(request, session, run))
+        kind = type(request).__name__.lower()
+        return Reply(Failure("unsupported", f"nothing is configured that can {kind}"))
+
+    async def _generate(
+        self, request: Draft | Sample, run: RunView, on_tokens: OnTokens | None
+    ) -> Reply:
+        tier = self.plan.tiers[request.tier]
+        is_draft = isinstance(request, Draft)
+        how = self._sampling
+        call = ModelCall(
+            self._prompter.prompt(request.tier, run.question, request.passages, run.turns),
+            max_tokens=tier.max_output,
+            temperature=0.0 if is_draft else how.temperature,
+            n=1 if isinstance(request, Draft) else request.n,
+            top_logprobs=how.top_logprobs,
+            seed=how.seed,
+            timeout_s=request.timeout_s,
+        )
+        completion = await self.models[request.tier].generate(call, on_tokens if is_draft else None)
+        outcome: Outcome
+        if is_draft:
+            outcome = Drafted(completion.generations[0])
+        else:
+            outcome = Sampled(completion.generations)
+        price = tier.price
+        cost = None if price is None else price.of(completion.tokens_in, completion.tokens_out)
+        return Reply(outcome, cost, calls=completion.calls, tokens=_tokens(completion))
+
+    async def _search(self, request: Retrieve) -> Outcome:
+        if self._retriever is None:
+            return Failure("unsupported", "no documents are configured")
+        return Retrieved(tuple(await self._retriever.search(request.query, request.k)))
+
+    async def _recall(self, request: Recall, session: Session) -> Outcome:
+        if self.history is None:
+            return Failure("unsupported", "no history is configured")
+        return await self.history.recall(
+            RecallQuery(session.tenant, session.thread, request.question, self.fingerprint)
+        )
+
+    async def _record(self, request: Record, session: Session, run: RunView) -> Outcome:
+        if self.history is None:
+            return Failure("unsupported", "no history is configured")
+        record = RunRecord(
+            session.tenant,
+            session.thread,
+            self.fingerprint,
+            request.result,
+            self._now(),
+            dict(run.evidence or {}),
+        )
+        await self.history.record(record)
+        return Recorded()
+
+
+def _calls(request: Request) -> int:
+    return 1 if isinstance(request, Draft | Sample) else 0
+
+
+def _tokens(completion: Completion) -> int:
+    return completion.tokens_in + completion.tokens_out

@@ -1,0 +1,89 @@
+"""What a run knows between two requests, small enough for a checkpoint.
+
+Token lists stay out of it: they are with the run's evidence (see `Run.evidence`), which a driver
+keeps in memory or in an attempt store. Everything else is texts, scalars and ids.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from .budget import Budget, Spend
+from .decisions import Attempt, Decision, TrailStep
+from .evidence import Passage, Turn
+from .requests import Ask, Compare, Critique, Draft, Recall, Record, Request, Retrieve, Sample
+from .wire import decode, encode
+
+__all__ = ["RunState", "freeze", "thaw"]
+
+_KINDS: dict[str, type[Any]] = {
+    kind.__name__: kind for kind in (Recall, Draft, Sample, Ask, Compare, Retrieve, Critique)
+}
+
+
+@dataclass(slots=True)
+class RunState:
+    """The state of one run. What has been used of the budget (`spend`, `steps`) only grows.
+
+    Attributes:
+        phase: what the last reply has left to do: `recall`, `entry`, `assess`, `draft`, `done`.
+        current: index of the attempt under judgement, None where the tier failed.
+        buying: the signal that is being bought, None outside a purchase.
+        settled: signals of the current attempt that were bought or failed: not offered again.
+        failed: tier number to reason; a failed tier is not asked again in this run.
+        no_retrieval: why retrieving is closed, None while it is open.
+    """
+
+    run_id: str
+    question: str
+    budget: Budget
+    spend: Spend = field(default_factory=Spend)
+    phase: str = "entry"
+    turns: tuple[Turn, ...] = ()
+    tier: int = 0
+    round: int = 0
+    passages: tuple[Passage, ...] = ()
+    attempts: list[Attempt] = field(default_factory=list)
+    current: int | None = None
+    buying: str | None = None
+    settled: list[str] = field(default_factory=list)
+    failed: dict[int, str] = field(default_factory=dict)
+    no_retrieval: str | None = None
+    degraded: list[str] = field(default_factory=list)
+    trail: list[TrailStep] = field(default_factory=list)
+    steps: int = 0
+    decision: Decision | None = None
+    recognized: bool = False
+
+
+def freeze(state: RunState, pending: Request | None) -> dict[str, Any]:
+    """State and pending request as plain JSON values.
+
+    A pending request repeats neither the passages (their number is enough) nor the result.
+    """
+    frozen: dict[str, Any] = {"state": encode(state), "pending": None}
+    if pending is not None:
+        body = {} if isinstance(pending, Record) else encode(pending)
+        if "passages" in body:
+            body["passages"] = len(body["passages"])
+        frozen["pending"] = {"kind": type(pending).__name__, **body}
+    return frozen
+
+
+def thaw(frozen: dict[str, Any]) -> tuple[RunState, Request | None, bool]:
+    """What `freeze` made: the state, the pending request, and whether a `Record` is pending.
+
+    The `Record` itself is rebuilt by the run, which can make the result from the state.
+    """
+    state = decode(RunState, frozen["state"])
+    pending = frozen["pending"]
+    if pending is None:
+        return state, None, False
+    if pending["kind"] == Record.__name__:
+        return state, None, True
+    kind = _KINDS[pending["kind"]]
+    body = {key: value for key, value in pending.items() if key != "kind"}
+    if "passages" in body:  # what was shown is a prefix of what was found
+        body["passages"] = state.passages[: body["passages"]]
+    return state, decode(kind, body), False
