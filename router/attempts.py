@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .decisions import Action, Attempt, Buy, Decision
+from .decisions import Action, Attempt, Buy, Choice
 from .protocols import Situation
 from .signals import Estimate
 
@@ -18,15 +18,15 @@ def best_attempt(attempts: Sequence[Attempt]) -> Attempt | None:
     """
     best, highest = None, -2.0
     for attempt in attempts:
-        if attempt.is_complete:
-            estimate = attempt.estimate
-            p = estimate.p if isinstance(estimate, Estimate) else -1.0
-            if p > highest:
-                best, highest = attempt, p
+        estimate = attempt.estimate
+        p = estimate.p if isinstance(estimate, Estimate) else -1.0
+        if p > highest and attempt.is_complete:
+            best, highest = attempt, p
     return best
 
 
 def why_incomplete(attempt: Attempt) -> str:
+    """Why an attempt that is not complete is none."""
     if not attempt.text:
         return "empty answer"
     if attempt.finish_reason == "length":
@@ -34,7 +34,7 @@ def why_incomplete(attempt: Attempt) -> str:
     return f"the answer is not whole (finish reason: {attempt.finish_reason or 'unknown'})"
 
 
-def not_open(choice: Decision | Buy, situation: Situation, attempts: list[Attempt]) -> str | None:
+def not_open(choice: Choice, situation: Situation, attempts: Sequence[Attempt]) -> str | None:
     """Why the policy's choice cannot be carried out, or None where it can."""
     if isinstance(choice, Buy):
         names = [option.signal for option in situation.buy]

@@ -132,7 +132,7 @@ class Router:
         Raises:
             UsageError: as `ask`, and when called from inside an event loop.
         """
-        return self._run_sync(self.ask(question, session=session, budget=budget, on_step=on_step))
+        return self.run_sync(self.ask(question, session=session, budget=budget, on_step=on_step))
 
     async def aclose(self) -> None:
         """Close models, retriever and history."""
@@ -140,12 +140,12 @@ class Router:
 
     def close(self) -> None:
         """`aclose` for callers without an event loop."""
-        self._run_sync(self.aclose())
+        self.run_sync(self.aclose())
         if self._runner is not None:
             self._runner.close()
             self._runner = None
 
-    def _run_sync(self, coroutine: Coroutine[object, object, T]) -> T:
+    def run_sync(self, coroutine: Coroutine[object, object, T]) -> T:
         try:
             asyncio.get_running_loop()
         except RuntimeError:

@@ -1,21 +1,22 @@
-"""The one place where code that users bring (estimators, policies) may fail without harm.
+"""The one place where code that users bring (estimators, policies, gates) may fail without harm.
 
-The loop promises a terminal result for every estimator and every policy. So an exception or an
-impossible number from them becomes a value that says what happened; it is never swallowed: the
-reason reaches the trail.
+The loop promises a terminal result for every estimator and every policy. So an exception, an
+impossible number or a value of a wrong type becomes a value that says what happened; it is never
+swallowed: the reason reaches the trail.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from .decisions import Action, Choice, Decision, Rung
-from .evidence import Evidence
-from .protocols import Assessor, Estimator, Policy, Situation
+from .decisions import Action, Buy, Choice, Decision, Rung
+from .evidence import Evidence, Token
+from .protocols import Assessor, Estimator, Policy, PrefixGate, Situation
+from .requests import Continue, PrefixVerdict, Stop
 from .signals import Estimate, Reading, Signal, Unavailable
 
-__all__ = ["assess_safely", "decide_safely", "read_safely"]
+__all__ = ["assess_safely", "decide_safely", "judge_safely", "read_safely"]
 
 
 def _name(error: Exception) -> str:
@@ -23,34 +24,58 @@ def _name(error: Exception) -> str:
 
 
 def read_safely(estimator: Estimator, evidence: Evidence) -> Reading:
-    """The estimator's reading; Unavailable where it raises or leaves [0, 1]."""
+    """The estimator's reading; Unavailable where it raises, leaves [0, 1] or is no reading."""
     try:
         reading = estimator.estimate(evidence)
+        if isinstance(reading, Signal):
+            if 0.0 <= reading.value <= 1.0 and math.isfinite(reading.raw):
+                return reading
+            return Unavailable(f"the estimator returned value {reading.value}, raw {reading.raw}")
     except Exception as error:
         return Unavailable(f"the estimator failed: {_name(error)}")
-    if isinstance(reading, Signal) and not (
-        0.0 <= reading.value <= 1.0 and math.isfinite(reading.raw)
-    ):
-        return Unavailable(f"the estimator returned value {reading.value}, raw {reading.raw}")
-    return reading
+    if isinstance(reading, Unavailable):
+        return reading
+    return Unavailable(f"the estimator returned {type(reading).__name__}, not a signal")
 
 
 def assess_safely(
     assessor: Assessor, rung: Rung, signals: Mapping[str, Reading]
 ) -> Estimate | Unavailable:
-    """The assessor's estimate; Unavailable where it raises or leaves [0, 1]."""
+    """The assessor's estimate; Unavailable where it raises, leaves [0, 1] or is no estimate."""
     try:
         estimate = assessor.assess(rung, signals)
+        if isinstance(estimate, Estimate):
+            if 0.0 <= estimate.p <= 1.0:
+                return estimate
+            return Unavailable(f"the calibrator returned {estimate.p}")
     except Exception as error:
         return Unavailable(f"the calibrator failed: {_name(error)}")
-    if isinstance(estimate, Estimate) and not 0.0 <= estimate.p <= 1.0:
-        return Unavailable(f"the calibrator returned {estimate.p}")
-    return estimate
+    if isinstance(estimate, Unavailable):
+        return estimate
+    return Unavailable(f"the calibrator returned {type(estimate).__name__}, not an estimate")
 
 
 def decide_safely(policy: Policy, situation: Situation) -> Choice:
-    """The policy's choice; an abstention that says why where it raises."""
+    """The policy's choice; an abstention that says why where it raises or chooses nothing known."""
     try:
-        return policy.decide(situation)
+        choice = policy.decide(situation)
+        if isinstance(choice, Decision):
+            if isinstance(choice.action, Action) and choice.reason:
+                return choice
+        elif isinstance(choice, Buy) and choice.reason:
+            return choice
     except Exception as error:
         return Decision(Action.ABSTAIN, f"the policy failed: {_name(error)}")
+    kind = type(choice).__name__
+    return Decision(Action.ABSTAIN, f"the policy returned {kind}, not a choice with its reason")
+
+
+def judge_safely(gate: PrefixGate, rung: Rung, tokens: Sequence[Token]) -> PrefixVerdict | str:
+    """The gate's verdict, or in words how it failed."""
+    try:
+        verdict = gate.judge(rung, tokens)
+    except Exception as error:
+        return f"the prefix gate failed: {_name(error)}"
+    if isinstance(verdict, Continue | Stop):
+        return verdict
+    return f"the prefix gate returned {type(verdict).__name__}, not a verdict"

@@ -5,16 +5,23 @@ Nothing is decided here. Every function leaves `state.phase` saying what is to b
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
+from .budget import Spend
 from .conversation import is_follow_up
 from .decisions import Action, Attempt, Decision
-from .evidence import Evidence, Generation
+from .evidence import Evidence, Generation, Passage
 from .plan import Plan
 from .purchases import with_outcome
 from .requests import (
+    Ask,
+    Asked,
     Compare,
     Compared,
+    Critique,
+    Critiqued,
     Draft,
     Drafted,
     Failure,
@@ -22,6 +29,7 @@ from .requests import (
     Recall,
     Recalled,
     Record,
+    Recorded,
     Reply,
     Request,
     Retrieve,
@@ -31,8 +39,36 @@ from .requests import (
 )
 from .signals import Unavailable
 from .state import RunState
+from .text import clean_text
 
-__all__ = ["evidence_of", "take"]
+__all__ = ["belongs", "charge", "evidence_of", "take"]
+
+_OUTCOMES: Mapping[type[Any], type[Any]] = {
+    Recall: Recalled,
+    Draft: Drafted,
+    Sample: Sampled,
+    Ask: Asked,
+    Compare: Compared,
+    Retrieve: Retrieved,
+    Critique: Critiqued,
+    Record: Recorded,
+}
+
+
+def belongs(request: Request, outcome: Outcome) -> bool:
+    """Whether the outcome is one of those that this kind of request can have."""
+    kind = type(outcome)
+    return kind is _OUTCOMES[type(request)] or kind is Failure
+
+
+def charge(spend: Spend, reply: Reply) -> None:
+    """Count what a reply used. What is used only grows: a number below 0 or NaN adds nothing."""
+    if reply.cost is not None and reply.cost > 0.0:
+        spend.cost += reply.cost
+    if reply.elapsed_s > 0.0:
+        spend.elapsed_s += reply.elapsed_s
+    spend.calls += max(0, reply.calls)
+    spend.tokens += max(0, reply.tokens)
 
 
 def take(
@@ -49,7 +85,7 @@ def take(
         _take_passages(state, outcome)
     elif isinstance(request, Recall):
         state.phase = "entry"
-        _take_recalled(state, outcome)
+        _take_recalled(plan, state, outcome)
     elif isinstance(request, Record):
         state.phase = "done"
         if isinstance(outcome, Failure):
@@ -64,28 +100,33 @@ def evidence_of(state: RunState, kept: dict[str, Evidence], attempt: Attempt) ->
     found = kept.get(attempt.id)
     if found is None:
         generation = Generation(attempt.text, (), attempt.finish_reason)
-        passages = state.passages[: len(attempt.passage_ids)]
-        found = Evidence(state.question, generation, passages=passages)
+        shown = {passage.id: passage for passage in state.passages}
+        passages = tuple(shown[id] for id in attempt.passage_ids if id in shown)
+        earlier = tuple(other.text for other in state.attempts[: state.current])
+        found = Evidence(state.question, generation, passages=passages, previous_answers=earlier)
         kept[attempt.id] = found
     return found
 
 
-def _take_recalled(state: RunState, outcome: Outcome) -> None:
+def _take_recalled(plan: Plan, state: RunState, outcome: Outcome) -> None:
     if isinstance(outcome, Failure):
         state.degraded.append(f"history: {outcome.message}")
         return
     assert isinstance(outcome, Recalled)
     if outcome.turns and is_follow_up(state.question):
         state.turns = outcome.turns
-    repeat = outcome.repeat
     # An equal question that leans on earlier turns may mean something else this time.
-    if repeat is not None and not state.turns and repeat.attempt.is_complete:
-        attempt = replace(repeat.attempt, id="1", cost=0.0, latency_s=0.0, signal_costs={})
+    if outcome.repeat is None or state.turns:
+        return
+    earlier = outcome.repeat.attempt
+    if earlier.is_complete and earlier.tier < len(plan.tiers):
+        attempt = replace(earlier, id="1", cost=0.0, latency_s=0.0, signal_costs={})
         state.attempts.append(attempt)
         state.current = 0
         state.tier = attempt.tier
         state.recognized = True
-        reason = f"asked before, on {repeat.asked_at}, and answered under the same fingerprint"
+        asked_at = outcome.repeat.asked_at
+        reason = f"asked before, on {asked_at}, and answered under the same fingerprint"
         state.decision = Decision(Action.ANSWER, reason, attempt=attempt.id)
 
 
@@ -103,25 +144,31 @@ def _take_draft(
         state.current = None
         return
     assert isinstance(outcome, Drafted)
-    generation = outcome.generation
-    attempts = state.attempts
+    passages, attempts = request.passages, state.attempts
+    generation = _clean(outcome.generation)
     attempt = Attempt(
         str(len(attempts) + 1),
         tier,
         state.round,
-        bool(request.passages),
+        bool(passages),
         generation.text.strip(),
         generation.finish_reason,
         reply.cost,
         reply.elapsed_s,
-        passage_ids=tuple([passage.id for passage in request.passages]),
+        passage_ids=tuple([passage.id for passage in passages]),
     )
     previous = tuple([earlier.text for earlier in attempts])
     evidence[attempt.id] = Evidence(
-        state.question, generation, passages=request.passages, previous_answers=previous
+        state.question, generation, passages=passages, previous_answers=previous
     )
     state.current = len(attempts)
     attempts.append(attempt)
+
+
+def _clean(generation: Generation) -> Generation:
+    """The generation with a text that can be shown, searched for and stored."""
+    text = clean_text(generation.text)
+    return generation if text == generation.text else replace(generation, text=text)
 
 
 def _take_passages(state: RunState, outcome: Outcome) -> None:
@@ -131,14 +178,15 @@ def _take_passages(state: RunState, outcome: Outcome) -> None:
         state.phase = "assess"
         return
     assert isinstance(outcome, Retrieved)
-    known = {passage.id for passage in state.passages}
-    if all(passage.id in known for passage in outcome.passages):
+    found: dict[str, Passage] = {}
+    for passage in outcome.passages:
+        found.setdefault(passage.id, passage)
+    kept = [passage for passage in state.passages if passage.id not in found]
+    if found.keys() <= {passage.id for passage in state.passages}:
         state.no_retrieval = "the last search found no new passage"
         state.phase = "assess"
         return
-    found = {passage.id for passage in outcome.passages}
-    kept = tuple(passage for passage in state.passages if passage.id not in found)
-    state.passages = outcome.passages + kept
+    state.passages = (*found.values(), *kept)
     state.phase = "draft"
 
 
@@ -153,14 +201,14 @@ def _take_purchase(
         total = None if reply.cost is None or spent is None else spent + reply.cost
         attempt = replace(attempt, signal_costs={**attempt.signal_costs, name: total})
     problem = _purchase_problem(request, outcome)
+    if problem is None or isinstance(outcome, Sampled):  # too few samples may serve another signal
+        known = evidence_of(state, evidence, attempt)
+        evidence[attempt.id] = with_outcome(known, request, outcome)
     if problem is not None:
         reading = Unavailable(f"could not be bought: {problem}")
         attempt = replace(attempt, signals={**attempt.signals, name: reading})
         state.settled.append(name)
         state.buying = None
-    else:
-        known = evidence_of(state, evidence, attempt)
-        evidence[attempt.id] = with_outcome(known, request, outcome)
     state.attempts[current] = attempt
 
 
@@ -171,6 +219,8 @@ def _purchase_problem(request: Request, outcome: Outcome) -> str | None:
     if isinstance(outcome, Sampled) and isinstance(request, Sample):
         came = len(outcome.generations)
         return f"{came} of {request.n} samples came back" if came < request.n else None
+    if isinstance(outcome, Asked):
+        return None if outcome.generations else "no answer came back"
     if isinstance(outcome, Compared) and isinstance(request, Compare):
         wanted = 3 if request.kind == "nli" else 1
         whole = len(outcome.values) == len(request.pairs) and all(

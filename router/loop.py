@@ -19,20 +19,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from .attempts import best_attempt, not_open, why_incomplete
+from .attempts import not_open, why_incomplete
 from .budget import Budget, Forecast
 from .conversation import is_follow_up, search_query
-from .decisions import Action, Alternative, Attempt, Buy, Decision, Result, Rung, TrailStep
-from .evidence import Evidence, Passage, Turn
-from .guards import assess_safely, decide_safely, read_safely
-from .intake import evidence_of, take
-from .options import Options, draft_fit, open_options
+from .decisions import Action, Attempt, Buy, Decision, Result, Rung, TrailStep
+from .evidence import Evidence, Turn
+from .forecasts import Fit, Outlook
+from .guards import assess_safely, decide_safely, judge_safely, read_safely
+from .intake import belongs, charge, evidence_of, take
+from .options import situation_of, steps_left
 from .plan import Plan
 from .protocols import Situation
-from .purchases import is_met, missing_part, named
+from .purchases import missing_parts, named, purchase_request
 from .requests import (
     Continue,
     Draft,
+    Failure,
     Partial,
     PrefixVerdict,
     Recall,
@@ -42,9 +44,9 @@ from .requests import (
     Retrieve,
 )
 from .results import make_result
-from .signals import Estimate, Reading, Unavailable
+from .signals import Estimate, Unavailable
 from .state import RunState, freeze, thaw
-from .trail import alternatives, describe_outcome, describe_request
+from .trail import decided, describe_outcome, describe_request
 
 __all__ = ["Run", "open_run", "resume_run"]
 
@@ -63,7 +65,7 @@ def open_run(
         budget: limits of this run; the plan's where None.
         turns: earlier turns to show, for callers that keep the conversation themselves.
     """
-    state = RunState(run_id=run_id, question=question, budget=budget or plan.budget)
+    state = RunState(run_id, question, plan.budget if budget is None else budget)
     if state.budget.max_cost is not None:
         unpriced = [tier.name for tier in plan.tiers if tier.price is None]
         if unpriced:
@@ -88,17 +90,22 @@ def resume_run(
     Args:
         evidence: by attempt id. Where an attempt's is missing, signals that were already read stay,
             and those that need tokens become Unavailable.
-        budget: fresh limits from the resuming call; what was used stays used.
+        budget: fresh limits from the resuming call; what was used stays used. A pending request
+            that does not fit into them counts as failed.
     """
     state, request, record_pending = thaw(frozen)
     if budget is not None:
         state.budget = budget
     run = Run(plan, state)
     run.evidence.update(evidence or {})
-    run.request = request
     if record_pending:
-        run.request = Record(make_result(plan, state))
-    elif request is None and state.phase == "done":
+        run.request = Record(make_result(plan, state), timeout_s=run.time_left())
+    elif request is not None:
+        run.request = replace(request, timeout_s=run.time_left())
+        why_not = None if budget is None else budget.refusal(state.spend, request.forecast)
+        if why_not is not None:
+            run.advance(Reply(Failure("budget", why_not)))
+    elif state.phase == "done":
         run.result = make_result(plan, state)
     return run
 
@@ -112,7 +119,7 @@ class Run:
         evidence: by attempt id, with tokens; grows as attempts are made.
     """
 
-    __slots__ = ("evidence", "plan", "request", "result", "state")
+    __slots__ = ("_outlook", "_step", "evidence", "plan", "request", "result", "state")
 
     def __init__(self, plan: Plan, state: RunState) -> None:
         self.plan = plan
@@ -120,11 +127,13 @@ class Run:
         self.evidence: dict[str, Evidence] = {}
         self.request: Request | None = None
         self.result: Result | None = None
+        self._outlook = Outlook(plan, state)
+        self._step: OpenStep | TrailStep | None = None  # of the last reply, not in the trail yet
 
     def start(self) -> None:
         """Set the first request."""
-        if self.plan.remember:
-            self.request = Recall(self.state.question, timeout_s=self._time_left())
+        if self.plan.remember and steps_left(self.state) > 0:
+            self.request = Recall(self.state.question, timeout_s=self.time_left())
         else:
             self._enter()
 
@@ -132,21 +141,29 @@ class Run:
         """The run as plain JSON values, without token lists."""
         return freeze(self.state, self.request)
 
+    def time_left(self) -> float | None:
+        """Seconds until the deadline, None without one."""
+        return self.state.budget.time_left(self.state.spend)
+
     # --- what a driver calls -------------------------------------------------------------------
 
     def advance(self, reply: Reply) -> Request | Result:
         """Take in the reply to the pending request; return the next request, or the result."""
-        self.absorb(reply)
-        return self.proceed()
+        self._take_in(reply)
+        return self._go_on()
 
     def feed(self, partial: Partial) -> PrefixVerdict:
-        """Judge the pending draft by its tokens so far."""
-        gate = self.plan.prefix_gate
-        if gate is None or not isinstance(self.request, Draft):
+        """Judge the pending draft by its tokens so far; a gate that fails lets it go on."""
+        gate, request = self.plan.prefix_gate, self.request
+        if gate is None or not isinstance(request, Draft):
             return Continue()
-        tier = self.request.tier
-        rung = Rung(tier, self.state.round, bool(self.request.passages))
-        return gate.judge(rung, partial.tokens)
+        rung = Rung(request.tier, self.state.round, bool(request.passages))
+        verdict = judge_safely(gate, rung, partial.tokens)
+        if not isinstance(verdict, str):
+            return verdict
+        if verdict not in self.state.degraded:
+            self.state.degraded.append(verdict)
+        return Continue()
 
     def absorb(self, reply: Reply) -> None:
         """Take in what happened, without deciding anything yet.
@@ -154,31 +171,29 @@ class Run:
         Raises:
             RuntimeError: no request is pending, or the outcome does not belong to it.
         """
-        request, state = self.request, self.state
-        if request is None:
-            raise RuntimeError("no request is pending: the run has ended or was already advanced")
-        spend = state.spend
-        spend.cost += reply.cost or 0.0
-        spend.elapsed_s += reply.elapsed_s
-        spend.calls += reply.calls
-        spend.tokens += reply.tokens
-        state.steps += 1
-        outcome = reply.outcome
-        state.trail.append(
-            TrailStep(
-                len(state.trail) + 1,
-                describe_request(request),
-                getattr(request, "tier", None),
-                describe_outcome(outcome),
-                cost=reply.cost,
-                elapsed_s=reply.elapsed_s,
-            )
-        )
-        self.request = None
-        take(self.plan, state, self.evidence, request, reply)
+        self._take_in(reply)
+        self._close_step()
 
     def proceed(self) -> Request | Result:
         """Decide on what was taken in: set and return the next request, or the result."""
+        if self.state.trail:
+            self._step = self.state.trail.pop()
+        return self._go_on()
+
+    def _take_in(self, reply: Reply) -> None:
+        request, state, outcome = self.request, self.state, reply.outcome
+        if request is None:
+            raise RuntimeError("no request is pending: the run has ended or was already advanced")
+        if not belongs(request, outcome):
+            asked, came = type(request).__name__, type(outcome).__name__
+            raise RuntimeError(f"{came} is no reply to {asked}; reply to the pending request")
+        charge(state.spend, reply)
+        state.steps += 1
+        self._step = opened(len(state.trail) + 1, request, reply)
+        self.request = None
+        take(self.plan, state, self.evidence, request, reply)
+
+    def _go_on(self) -> Request | Result:
         phase = self.state.phase
         if phase == "assess":
             self._assess_and_decide()
@@ -186,8 +201,10 @@ class Run:
             self._enter()
         elif phase == "draft":
             self._draft_again()
-        elif phase == "done":
+        elif self.request is None and self.result is None: 
+            self._close_step()
             self.result = make_result(self.plan, self.state)
+        self._close_step()
         if self.result is not None:
             return self.result
         assert self.request is not None
@@ -197,211 +214,157 @@ class Run:
 
     def _enter(self) -> None:
         """Choose the cheapest tier that can take the question."""
-        state = self.state
-        if state.decision is not None:  # recognized in the history
-            attempt = state.attempts[0]
-            self._explain(state.decision.action, state.decision.reason, estimate=attempt.estimate)
-            self._conclude(state.decision)
-            return
-        closed: list[str] = []
-        for tier, spec in enumerate(self.plan.tiers):
-            fit = draft_fit(self.plan, state, tier)
-            if isinstance(fit, str):
-                closed.append(f"{spec.name}: {fit}")
-                continue
-            why_not = state.budget.refusal(state.spend, fit.forecast)
-            if why_not is None:
-                self._request_draft(tier, fit.passages, fit.forecast)
-                return
-            closed.append(f"{spec.name}: {why_not}")
-        reason = "no tier can draft: " + "; ".join(closed)
-        self._conclude(Decision(Action.ABSTAIN, reason))
+        plan, state = self.plan, self.state
+        decision = state.decision  # to answer, where the question was recognized in the history
+        if decision is None:
+            closed = []
+            for tier, spec in enumerate(plan.tiers):
+                has_step = state.steps + plan.remember < state.budget.max_steps
+                why_not = self._draft(tier) if has_step else "no step is left"
+                if why_not is None:
+                    return
+                closed.append(f"{spec.name}: {why_not}")
+            decision = Decision(Action.ABSTAIN, "no tier can draft: " + "; ".join(closed))
+        if state.trail:
+            state.trail[-1] = decided(state.trail[-1], decision, self._current(), None)
+        self._conclude(decision)
 
     def _draft_again(self) -> None:
         """Draft by the same tier with the passages just found."""
         state = self.state
-        fit = draft_fit(self.plan, state, state.tier)
-        if isinstance(fit, str) or not fit.passages:
-            why_not: str | None = fit if isinstance(fit, str) else "no passage fits its context"
-        else:
-            why_not = state.budget.refusal(state.spend, fit.forecast)
+        why_not = self._draft(state.tier) if steps_left(state) > 0 else "no step is left"
+        if why_not is not None:
+            state.no_retrieval = f"what was found cannot be used: {why_not}"
+            state.phase = "assess"
+            self._assess_and_decide()
+
+    def _draft(self, tier: int) -> str | None:
+        """Request a draft, or say why that cannot be."""
+        fit, state = self._outlook.fit(tier), self.state
+        if isinstance(fit, str):
+            return fit
+        if state.passages and not fit.passages:
+            return "no passage fits its context"
+        why_not = state.budget.refusal(state.spend, fit.forecast)
         if why_not is None:
-            assert not isinstance(fit, str)
-            self._request_draft(state.tier, fit.passages, fit.forecast)
-            return
-        state.no_retrieval = f"what was found cannot be used: {why_not}"
-        state.phase = "assess"
-        self._assess_and_decide()
+            self.request = Draft(tier, fit.passages, fit.forecast, self.time_left())
+        return why_not
 
     def _assess_and_decide(self) -> None:
         attempt = self._current()
-        evidence = None if attempt is None else evidence_of(self.state, self.evidence, attempt)
-        if attempt is not None and evidence is not None:
-            attempt = self._assess(attempt, evidence)
-            if self._continue_purchase(evidence):
-                return
-        options = open_options(self.plan, self.state, evidence)
-        situation = self._situation(attempt, options)
-        choice = decide_safely(self.plan.policy, situation)
-        refused = not_open(choice, situation, self.state.attempts)
-        if refused is not None:
-            self.state.degraded.append(f"policy: {refused}")
-            choice = Decision(Action.ABSTAIN, f"the policy's choice was not open: {refused}")
-        self._explain_choice(choice, situation)
-        if isinstance(choice, Buy):
-            self.state.buying = choice.signal
-            assert evidence is not None
-            self._continue_purchase(evidence)
-        else:
-            self._act(choice, options)
+        if attempt is None:
+            self._decide(None, None)
+            return
+        evidence = evidence_of(self.state, self.evidence, attempt)
+        attempt = self._assess(attempt, evidence)
+        if self.state.buying is None or not self._continue_purchase(evidence):
+            self._decide(self._current(), evidence)
 
     def _assess(self, attempt: Attempt, evidence: Evidence) -> Attempt:
         """Read every signal whose needs are met and that was not read yet; estimate anew."""
-        state, signals = self.state, dict(attempt.signals)
-        for estimator in self.plan.free:
-            if estimator.name not in signals:
-                signals[estimator.name] = read_safely(estimator, evidence)
-        for estimator in self.plan.buyable:
-            if estimator.name not in signals and is_met(estimator.needs, evidence):
-                signals[estimator.name] = read_safely(estimator, evidence)
-                self.state.settled.append(estimator.name)
-                if state.buying == estimator.name:
+        plan, state, signals = self.plan, self.state, dict(attempt.signals)
+        for estimator in plan.free:
+            name = estimator.name
+            if name not in signals:
+                signals[name] = read_safely(estimator, evidence)
+        for estimator in plan.buyable:
+            name = estimator.name
+            if name not in signals and not missing_parts(estimator.needs, evidence):
+                signals[name] = read_safely(estimator, evidence)
+                state.settled.append(name)
+                if state.buying == name:
                     state.buying = None
         estimate: Estimate | Unavailable
         if attempt.is_complete:
-            estimate = assess_safely(self.plan.assessor, attempt.rung, signals)
+            estimate = assess_safely(plan.assessor, attempt.rung, signals)
         else:
             estimate = Unavailable(why_incomplete(attempt))
         assessed = attempt.assessed(signals, estimate)
-        assert state.current is not None
-        state.attempts[state.current] = assessed
+        self._replace_current(assessed)
         return assessed
 
     def _continue_purchase(self, evidence: Evidence) -> bool:
         """Request the next missing part of the signal that is being bought; False if none is."""
-        state = self.state
-        if state.buying is None:
-            return False
-        estimator = named(self.plan.buyable, state.buying)
+        plan, state = self.plan, self.state
+        assert state.buying is not None
+        estimator = named(plan.buyable, state.buying)
+        request = purchase_request(self._outlook, estimator.needs, evidence, self.time_left())
+        if request is not None:
+            why_not = state.budget.refusal(state.spend, request.forecast)
+            if why_not is None and steps_left(state) > 0:
+                self.request = request
+                return True
+            self._give_up(estimator.name, why_not or "no step is left")
+        state.settled.append(estimator.name)
+        state.buying = None
+        return False
+
+    def _give_up(self, signal: str, why_not: str) -> None:
         attempt = self._current()
         assert attempt is not None
-        request = missing_part(self.plan, state, attempt, estimator.needs, evidence)
-        if request is None:
-            state.settled.append(estimator.name)
-            state.buying = None
-            return False
-        why_not = state.budget.refusal(state.spend, request.forecast)
-        if why_not is not None or state.steps + 1 >= state.budget.max_steps:
-            reading = Unavailable(f"could not be bought: {why_not or 'no step is left'}")
-            state.attempts[state.attempts.index(attempt)] = replace(
-                attempt, signals={**attempt.signals, estimator.name: reading}
-            )
-            state.settled.append(estimator.name)
-            state.buying = None
-            return False
-        self.request = replace(request, timeout_s=self._time_left())
-        return True
+        reading = Unavailable(f"could not be bought: {why_not}")
+        signals = {**attempt.signals, signal: reading}
+        self._replace_current(attempt.assessed(signals, attempt.estimate))
 
-    def _act(self, decision: Decision, options: Options) -> None:
+    def _decide(self, attempt: Attempt | None, evidence: Evidence | None) -> None:
+        """Ask the policy, note its choice in the trail, and carry it out."""
         state = self.state
+        situation = situation_of(self._outlook, attempt, evidence)
+        choice = decide_safely(self.plan.policy, situation)
+        refused = not_open(choice, situation, state.attempts)
+        if refused is not None:
+            state.degraded.append(f"policy: {refused}")
+            choice = Decision(Action.ABSTAIN, f"the policy's choice was not open: {refused}")
+        state.trail[-1] = decided(state.trail[-1], choice, attempt, situation)
+        if not isinstance(choice, Buy):
+            self._act(choice, situation)
+            return
+        assert evidence is not None
+        state.buying = choice.signal
+        if not self._continue_purchase(evidence):
+            self._decide(self._current(), evidence)  # it is settled now, and not offered again
+
+    def _act(self, decision: Decision, situation: Situation) -> None:
+        plan, state = self.plan, self.state
         if decision.action is Action.RETRIEVE:
-            assert self.plan.retrieval is not None and options.retrieve is not None
+            assert plan.retrieval is not None
             self.request = Retrieve(
                 search_query(state.question, state.turns),
-                self.plan.retrieval.k * (state.round + 1),
-                Forecast(latency_s=self.plan.retrieval.latency_s, rounds=1),
-                self._time_left(),
+                plan.retrieval.k * (state.round + 1),
+                Forecast(0.0, plan.retrieval.latency_s, 0, 0, 1),
+                self.time_left(),
             )
         elif decision.action is Action.ESCALATE:
-            tier = options.escalate[0][0] if decision.tier is None else decision.tier
-            fit = draft_fit(self.plan, state, tier)
-            assert not isinstance(fit, str)
-            self._request_draft(tier, fit.passages, fit.forecast)
+            tiers = [tier for tier, _ in situation.escalate]
+            tier = tiers[0] if decision.tier is None else tiers[tiers.index(decision.tier)]
+            fit = self._outlook.fit(tier)
+            assert isinstance(fit, Fit)
+            self.request = Draft(tier, fit.passages, fit.forecast, self.time_left())
         else:
             self._conclude(decision)
 
-    def _request_draft(self, tier: int, passages: tuple[Passage, ...], forecast: Forecast) -> None:
-        self.request = Draft(tier, passages, forecast, self._time_left())
-
     def _conclude(self, decision: Decision) -> None:
-        state = self.state
+        plan, state = self.plan, self.state
         if decision.action is Action.ANSWER and decision.attempt is None:
             current = self._current()
             assert current is not None
-            decision = replace(decision, attempt=current.id)
+            decision = Decision(
+                decision.action, decision.reason, decision.compared, decision.tier, current.id
+            )
         state.decision = decision
         state.phase = "done"
-        if self.plan.remember:
-            self.request = Record(make_result(self.plan, self.state), timeout_s=self._time_left())
-        else:
-            self.result = make_result(self.plan, self.state)
-
-    # --- describing ----------------------------------------------------------------------------
-
-    def _situation(self, attempt: Attempt | None, options: Options) -> Situation:
-        state = self.state
-        if attempt is None:
-            rung = Rung(state.tier, state.round, bool(state.passages))
-            estimate: Estimate | Unavailable = Unavailable(
-                state.failed.get(state.tier, "there is no draft")
-            )
-        else:
-            rung, estimate = attempt.rung, attempt.estimate
-        return Situation(
-            rung,
-            attempt,
-            estimate,
-            best_attempt(state.attempts),
-            attempt is not None and attempt.is_complete,
-            options.retrieve,
-            options.escalate,
-            options.buy,
-            options.closed,
-            state.spend,
-            state.budget,
-        )
-
-    def _explain_choice(self, choice: Decision | Buy, situation: Situation) -> None:
-        action = "buy" if isinstance(choice, Buy) else choice.action.value
-        attempt = situation.attempt
-        self._explain(
-            action,
-            choice.reason,
-            choice.compared,
-            alternatives(self.plan, situation),
-            {} if attempt is None else attempt.signals,
-            situation.estimate,
-        )
-
-    def _explain(
-        self,
-        action: str,
-        reason: str,
-        compared: tuple[Any, ...] = (),
-        others: tuple[Alternative, ...] = (),
-        signals: Mapping[str, Reading] | None = None,
-        estimate: Estimate | Unavailable | None = None,
-    ) -> None:
-        """Write what was concluded from the last reply beside it in the trail."""
-        step = self.state.trail[-1]
-        self.state.trail[-1] = TrailStep(
-            step.step,
-            step.request,
-            step.tier,
-            step.outcome,
-            signals or {},
-            estimate,
-            compared,
-            others,
-            action,
-            reason,
-            step.cost,
-            step.elapsed_s,
-        )
+        if plan.remember and state.steps < state.budget.max_steps:
+            self.request = Record(make_result(plan, state), timeout_s=self.time_left())
+            return
+        if plan.remember:
+            state.degraded.append("history: no step was left to record the run")
+        self.result = make_result(plan, state)
 
     def _current(self) -> Attempt | None:
         state = self.state
         return None if state.current is None else state.attempts[state.current]
 
-    def _time_left(self) -> float | None:
-        return self.state.budget.time_left(self.state.spend)
+    def _replace_current(self, attempt: Attempt) -> None:
+        state = self.state
+        assert state.current is not None
+        state.attempts[state.current] = attempt

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Literal
 
-from .budget import Forecast
+from .budget import NOTHING, Forecast
 from .comparisons import has_comparison, pairs_to_compare, with_comparison
-from .decisions import Attempt
 from .evidence import Evidence
-from .options import purchase_forecast
-from .plan import Plan
+from .forecasts import Outlook, call_forecast
 from .protocols import Estimator, Needs
 from .requests import (
     Ask,
@@ -24,51 +23,100 @@ from .requests import (
     Sample,
     Sampled,
 )
-from .state import RunState
 
-__all__ = ["is_met", "missing_part", "named", "with_outcome"]
+__all__ = [
+    "Part",
+    "Purchase",
+    "missing_parts",
+    "named",
+    "part_forecast",
+    "purchase_forecast",
+    "purchase_request",
+    "with_outcome",
+]
+
+Part = Literal["samples", "asked", "critique", "comparison"]
+"""What can be bought, in the order in which it is bought: a comparison needs the samples."""
+
+Purchase = Sample | Ask | Compare | Critique
+"""The requests that a signal is bought with."""
 
 
 def named(estimators: Sequence[Estimator], name: str) -> Estimator:
+    """The first estimator of that name."""
     return next(estimator for estimator in estimators if estimator.name == name)
 
 
-def is_met(needs: Needs, evidence: Evidence) -> bool:
-    """Whether everything that has to be bought is there."""
-    return (
-        len(evidence.samples) >= needs.samples
-        and (needs.asked is None or needs.asked in evidence.asked)
-        and (not needs.critique or evidence.critique is not None)
-        and (needs.compare is None or has_comparison(evidence, needs.compare))
-    )
-
-
-def missing_part(
-    plan: Plan, state: RunState, attempt: Attempt, needs: Needs, evidence: Evidence
-) -> Sample | Ask | Compare | Critique | None:
-    """The request for the first part of the needs that is not there yet."""
-    passages, tier = evidence.passages, attempt.tier
-
-    def forecast(part: Needs) -> Forecast:
-        return purchase_forecast(plan, state, tier, part, evidence)
-
-    missing = needs.samples - len(evidence.samples)
-    if missing > 0:
-        return Sample(tier, missing, passages, forecast(Needs(samples=needs.samples)))
+def missing_parts(needs: Needs, evidence: Evidence) -> list[Part]:
+    """What of the needs has to be bought yet, in order; empty where they are met."""
+    parts: list[Part] = []
+    if needs.samples > len(evidence.samples):
+        parts.append("samples")
     if needs.asked is not None and needs.asked not in evidence.asked:
-        kind = needs.asked
-        return Ask(kind, tier, attempt.text, passages, forecast(Needs(asked=kind)))
+        parts.append("asked")
     if needs.critique and evidence.critique is None:
-        return Critique(attempt.text, passages, forecast(Needs(critique=True)))
-    if needs.compare is not None and not has_comparison(evidence, needs.compare):
+        parts.append("critique")
+    if needs.compare is not None and (
+        "samples" in parts or not has_comparison(evidence, needs.compare)
+    ):
+        parts.append("comparison")
+    return parts
+
+
+def part_forecast(outlook: Outlook, part: Part, needs: Needs, evidence: Evidence) -> Forecast:
+    """What one part would use."""
+    plan, tier = outlook.plan, outlook.state.tier
+    if part == "samples":
+        missing = needs.samples - len(evidence.samples)
+        return call_forecast(plan.tiers[tier], outlook.tokens(tier, evidence.passages), missing)
+    if part == "asked":
+        # The answer stands in the prompt, and may be as long as answers may get.
+        shown = outlook.tokens(tier, evidence.passages) + plan.tiers[tier].max_output
+        return call_forecast(plan.tiers[tier], shown)
+    return Forecast(0.0, plan.compare_latency_s)
+
+
+def purchase_forecast(outlook: Outlook, needs: Needs, evidence: Evidence) -> Forecast:
+    """What all missing parts together would use."""
+    total: Forecast | None = None
+    for part in missing_parts(needs, evidence):
+        ahead = part_forecast(outlook, part, needs, evidence)
+        total = ahead if total is None else total + ahead
+    return total or NOTHING
+
+
+def purchase_request(
+    outlook: Outlook, needs: Needs, evidence: Evidence, timeout_s: float | None
+) -> Purchase | None:
+    """The request for the first missing part, None where nothing is missing."""
+    missing = missing_parts(needs, evidence)
+    if not missing:
+        return None
+    part, tier = missing[0], outlook.state.tier
+    forecast = part_forecast(outlook, part, needs, evidence)
+    answer, passages = evidence.greedy.text.strip(), evidence.passages
+    if part == "samples":
+        wanted = needs.samples - len(evidence.samples)
+        return Sample(tier, wanted, passages, forecast, timeout_s)
+    if part == "asked" and needs.asked is not None:
+        return Ask(needs.asked, tier, answer, passages, forecast, timeout_s)
+    if part == "comparison" and needs.compare is not None:
         pairs = pairs_to_compare(evidence, needs.compare)
-        return Compare(pairs, needs.compare, forecast(Needs(compare=needs.compare)))
-    return None
+        return Compare(pairs, needs.compare, forecast, timeout_s)
+    return Critique(answer, passages, forecast, timeout_s)
 
 
 def with_outcome(evidence: Evidence, request: Request, outcome: Outcome) -> Evidence:
+    """The evidence with what was bought in it."""
     if isinstance(outcome, Sampled):
-        return replace(evidence, samples=evidence.samples + outcome.generations)
+        # Matrices over fewer samples would be read as if they held the new ones.
+        return replace(
+            evidence,
+            samples=evidence.samples + outcome.generations,
+            nli=None,
+            greedy_similarity=None,
+            sample_similarity=None,
+        )
     if isinstance(outcome, Asked):
         assert isinstance(request, Ask)
         return replace(evidence, asked={**evidence.asked, request.kind: outcome.generations})

@@ -60,13 +60,14 @@ class RunState:
 def freeze(state: RunState, pending: Request | None) -> dict[str, Any]:
     """State and pending request as plain JSON values.
 
-    A pending request repeats neither the passages (their number is enough) nor the result.
+    A pending request repeats neither the result nor, where their number says it, the passages.
     """
     frozen: dict[str, Any] = {"state": encode(state), "pending": None}
     if pending is not None:
         body = {} if isinstance(pending, Record) else encode(pending)
-        if "passages" in body:
-            body["passages"] = len(body["passages"])
+        shown = getattr(pending, "passages", ())
+        if shown and shown == state.passages[: len(shown)]:
+            body["passages"] = len(shown)
         frozen["pending"] = {"kind": type(pending).__name__, **body}
     return frozen
 
@@ -84,6 +85,7 @@ def thaw(frozen: dict[str, Any]) -> tuple[RunState, Request | None, bool]:
         return state, None, True
     kind = _KINDS[pending["kind"]]
     body = {key: value for key, value in pending.items() if key != "kind"}
-    if "passages" in body:  # what was shown is a prefix of what was found
+    # What is shown are the best of what was found, but for an attempt older than the last search.
+    if isinstance(body.get("passages"), int):
         body["passages"] = state.passages[: body["passages"]]
     return state, decode(kind, body), False

@@ -6,7 +6,14 @@ import hashlib
 import re
 import unicodedata
 
-__all__ = ["clean_question", "contains_answer", "content_words", "normalize_answer", "question_key"]
+__all__ = [
+    "clean_question",
+    "clean_text",
+    "contains_answer",
+    "content_words",
+    "normalize_answer",
+    "question_key",
+]
 
 _ARTICLES = frozenset({"a", "an", "the"})
 # Dots and underscores inside a word hold dotted names together (`json.loads`, `__init__`).
@@ -23,10 +30,16 @@ def _words(text: str) -> list[str]:
     return _WORD.findall(unicodedata.normalize("NFKC", text).casefold())
 
 
+def clean_text(text: str) -> str:
+    """The text without NULs, each lone surrogate replaced by U+FFFD: what every store can keep."""
+    if not text.isascii():  # surrogate pairs become the character that they stand for
+        text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text.replace("\x00", "")
+
+
 def clean_question(question: str) -> str:
-    """The question without outer space and NULs, each lone surrogate replaced by U+FFFD."""
-    whole = question.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return whole.replace("\x00", "").strip()
+    """The question as `clean_text` leaves it, without outer space."""
+    return clean_text(question).strip()
 
 
 def normalize_answer(text: str) -> str:

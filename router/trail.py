@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from .decisions import Action, Alternative
-from .plan import Plan
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import Any
+
+from .decisions import Action, Alternative, Attempt, Buy, Choice, TrailStep
 from .protocols import Situation
 from .requests import (
     Ask,
@@ -24,7 +27,7 @@ from .requests import (
     Sampled,
 )
 
-__all__ = ["alternatives", "describe_outcome", "describe_request", "plural"]
+__all__ = ["alternatives", "decided", "describe_outcome", "describe_request", "plural"]
 
 _CUT = 120
 
@@ -44,58 +47,92 @@ def describe_request(request: Request) -> str:
     if isinstance(request, Draft):
         shown = len(request.passages)
         return f"draft from {plural(shown, 'passage')}" if shown else "draft"
-    if isinstance(request, Sample):
-        return f"sample x{request.n}"
-    if isinstance(request, Ask):
-        return f"ask {request.kind}"
-    if isinstance(request, Compare):
-        return f"compare {plural(len(request.pairs), 'pair')} ({request.kind})"
-    if isinstance(request, Retrieve):
-        return f"retrieve {request.k} for: {_shown(request.query)}"
-    return type(request).__name__.lower()
+    words = _REQUESTS.get(type(request))
+    return type(request).__name__.lower() if words is None else words(request)
 
 
 def describe_outcome(outcome: Outcome) -> str:
     """What came back; a failure names its kind."""
-    if isinstance(outcome, Drafted):
-        return _draft_words(outcome)
-    if isinstance(outcome, Failure):
-        return f"failed ({outcome.kind}): {outcome.message}"
-    if isinstance(outcome, Retrieved):
-        titles = ", ".join(_shown(passage.title) for passage in outcome.passages[:3])
-        found = plural(len(outcome.passages), "passage")
-        return f"{found}: {titles}" if titles else found
-    if isinstance(outcome, Sampled | Asked):
-        return plural(len(outcome.generations), "answer")
-    if isinstance(outcome, Recalled):
-        repeat = "; asked before" if outcome.repeat else ""
-        return plural(len(outcome.turns), "earlier turn") + repeat
-    if isinstance(outcome, Critiqued):
-        return f"p(sufficient) = {outcome.verdict.p_sufficient:.2f}"
-    if isinstance(outcome, Compared):
-        return plural(len(outcome.values), "comparison")
-    assert isinstance(outcome, Recorded)
-    return "kept"
+    return _OUTCOMES[type(outcome)](outcome)
 
 
 def _draft_words(outcome: Drafted) -> str:
     generation = outcome.generation
-    if not generation.text.strip():
+    words = _shown(generation.text)
+    if not words:
         return "an empty answer"
-    ended = "" if generation.finish_reason == "stop" else f" [{generation.finish_reason}]"
-    return _shown(generation.text) + ended
+    ended = generation.finish_reason
+    return words if ended == "stop" else f"{words} [{ended or 'unknown end'}]"
 
 
-def alternatives(plan: Plan, situation: Situation) -> tuple[Alternative, ...]:
+def _found_words(outcome: Retrieved) -> str:
+    found = plural(len(outcome.passages), "passage")
+    titles = ", ".join([_shown(passage.title) for passage in outcome.passages[:3]])
+    return f"{found}: {titles}" if titles else found
+
+
+def _recalled_words(outcome: Recalled) -> str:
+    turns = plural(len(outcome.turns), "earlier turn")
+    return turns if outcome.repeat is None else f"{turns}; asked before"
+
+
+_REQUESTS: Mapping[type[Any], Callable[[Any], str]] = {
+    Sample: lambda request: f"sample x{request.n}",
+    Ask: lambda request: f"ask {request.kind}",
+    Compare: lambda request: f"compare {plural(len(request.pairs), 'pair')} ({request.kind})",
+    Retrieve: lambda request: f"retrieve {request.k} for: {_shown(request.query)}",
+}
+
+_OUTCOMES: Mapping[type[Any], Callable[[Any], str]] = {
+    Drafted: _draft_words,
+    Failure: lambda outcome: f"failed ({outcome.kind}): {outcome.message}",
+    Retrieved: _found_words,
+    Sampled: lambda outcome: plural(len(outcome.generations), "answer"),
+    Asked: lambda outcome: plural(len(outcome.generations), "answer"),
+    Recalled: _recalled_words,
+    Critiqued: lambda outcome: f"p(sufficient) = {outcome.verdict.p_sufficient:.2f}",
+    Compared: lambda outcome: plural(len(outcome.values), "comparison"),
+    Recorded: lambda _: "kept",
+}
+
+
+_ABSTAINING = Alternative(Action.ABSTAIN, None, 0.0, 0.0)
+
+
+@lru_cache(maxsize=64)
+def _answering(tier: int) -> Alternative:
+    return Alternative(Action.ANSWER, tier, 0.0, 0.0)
+
+
+def alternatives(situation: Situation) -> tuple[Alternative, ...]:
     """Every action beside its price: the open ones first, then the closed ones with reasons."""
     found: list[Alternative] = []
     if situation.can_answer:
-        found.append(Alternative(Action.ANSWER, situation.rung.tier, 0.0, 0.0))
-    if situation.retrieve is not None:
-        ahead = situation.retrieve
+        found.append(_answering(situation.rung.tier))
+    ahead = situation.retrieve
+    if ahead is not None:
         found.append(Alternative(Action.RETRIEVE, None, ahead.cost, ahead.latency_s))
     for tier, ahead in situation.escalate:
         found.append(Alternative(Action.ESCALATE, tier, ahead.cost, ahead.latency_s))
-    found.append(Alternative(Action.ABSTAIN, None, 0.0, 0.0))
-    found.extend(situation.closed)
-    return tuple(found)
+    return (*found, _ABSTAINING, *situation.closed)
+
+
+def decided(
+    step: TrailStep, choice: Choice, attempt: Attempt | None, situation: Situation | None
+) -> TrailStep:
+    """The step with what was concluded from it; `situation` is None where no policy was asked."""
+    estimate = None if attempt is None else attempt.estimate
+    return TrailStep(
+        step.step,
+        step.request,
+        step.tier,
+        step.outcome,
+        {} if attempt is None else attempt.signals,
+        estimate if situation is None else situation.estimate,
+        choice.compared,
+        () if situation is None else alternatives(situation),
+        "buy" if isinstance(choice, Buy) else choice.action.value,
+        choice.reason,
+        step.cost,
+        step.elapsed_s,
+    )

@@ -124,7 +124,10 @@ def parse_with(command: click.Command, words: list[str], patch: pytest.MonkeyPat
 
 def disarm(command: click.Command, patch: pytest.MonkeyPatch) -> None:
     if isinstance(command, click.Group):
-        for child in command.commands.values():
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            child = command.get_command(context, name)
+            assert child is not None
             disarm(child, patch)
     patch.setattr(command, "callback", lambda **values: None)
 

@@ -1,1 +1,1 @@
-"""Prompts as package data."""
+"""Prompts as package data: one text file per style, without code."""

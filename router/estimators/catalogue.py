@@ -42,7 +42,7 @@ _FACTORIES: dict[str, Callable[[Options], Estimator]] = {
     "self_consistency": lambda options: SelfConsistency(options.samples),
 }
 
-ALIASES = {"label_prob": "self_consistency", "msp": "g_nll"}
+ALIASES = {"label_prob": "self_consistency", "mean_logprob": "perplexity", "msp": "g_nll"}
 """Other published names, and the canonical name of the same formula."""
 
 _DEFAULTS = Options()

@@ -51,8 +51,6 @@ class GNll:
 
 def _only_control_missing(checked: Checked) -> bool:
     flags = special_flags(checked.tokens)
-    if all(flags):
-        return False
     return all(
         control for control, logprob in zip(flags, checked.logprobs, strict=True) if logprob is None
     )

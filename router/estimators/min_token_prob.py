@@ -19,8 +19,8 @@ class MinTokenProb:
     """The smallest probability among the greedy answer's content tokens.
 
     `raw` and `value` are that probability, in [0, 1], higher is surer (0 only where it is below
-    the smallest float). Where it stands among all
-    tokens is in the details (`position`, the first among equals). Unavailable where the answer is empty, hygiene finds fault, or any content token
+    the smallest float). Where it stands among all tokens is in the details (`position`, the first
+    among equals). Unavailable where the answer is empty, hygiene finds fault, or any content token
     lacks its logprob: the missing one may have been the smallest.
 
     Source: Jiang et al. 2023, "Active Retrieval Augmented Generation" (FLARE), which uses it per

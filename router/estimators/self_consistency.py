@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,13 +18,25 @@ from ..text import normalize_answer
 __all__ = ["SelfConsistency", "answer_class"]
 
 
+_THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
+_MINUS = re.compile(r"(?<![\w)])[-\u2212](?=\d)")
+_INSIDE_WORDS = re.compile(r"(?<!\d)[^\w\s]|[^\w\s](?!\d)|_")
+
+
 def answer_class(text: str) -> str:
     """Texts with the same class are the same answer; the empty answer is a class of its own.
 
-    Answers that normalization would erase ("A" as an article, "-" as punctuation) are compared
-    as written, white space and case aside.
+    On top of `normalize_answer`, punctuation inside words is removed rather than taken for a
+    space ("Bull-fighter" is "bullfighter", "J.K." is "JK", "24,000" is "24000") except between
+    digits ("3.5" is not "35"), and a minus sign counts. An answer that normalization would erase
+    (the letter "A", taken for an article) is compared by its letters and digits, or as written.
     """
-    return normalize_answer(text) or text.strip().casefold()
+    plain = _MINUS.sub("minus", _THOUSANDS.sub("", unicodedata.normalize("NFKC", text)))
+    found = normalize_answer(_INSIDE_WORDS.sub("", plain))
+    if found:
+        return found
+    bare = text.strip().casefold()
+    return "".join(filter(str.isalnum, bare)) or bare
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +76,8 @@ class SelfConsistency:
         texts = [sample.text for sample in evidence.samples]
         if len(texts) < 2:
             return Unavailable("needs 2 samples" if texts else "no samples")
-        classes = [answer_class(text) for text in texts]
+        class_of = {text: answer_class(text) for text in set(texts)}
+        classes = [class_of[text] for text in texts]
         votes = Counter(classes)
         most = max(votes.values())
         tied = sorted(name for name, count in votes.items() if count == most)

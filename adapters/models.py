@@ -1,0 +1,120 @@
+"""From a configured name to a model: `local:NAME`, `openai:MODEL`."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+
+from ..router.errors import ConfigurationError
+from ..router.protocols import Model
+
+__all__ = ["MODEL_SCHEMES", "ModelSpec", "license_notice", "open_model"]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSpec:
+    """What a configuration says about one model.
+
+    Attributes:
+        model: `local:NAME`, `local:/path/to/model.gguf` or `openai:MODEL`.
+        context: tokens of prompt and answer together; None for the model's own.
+        base_url: of an OpenAI-compatible endpoint, e.g. `http://localhost:8000/v1`.
+        api_key: for the endpoint; never shown.
+        cache_dir: where joined weights are kept; None for the user's cache directory.
+        threads: of a local model; None for one per usable core.
+    """
+
+    model: str
+    context: int | None = None
+    base_url: str | None = None
+    api_key: str | None = field(default=None, repr=False)
+    cache_dir: Path | None = None
+    threads: int | None = None
+
+    @property
+    def scheme(self) -> str:
+        """The part before the first colon."""
+        return self.model.partition(":")[0]
+
+    @property
+    def name(self) -> str:
+        """The part after the first colon."""
+        return self.model.partition(":")[2]
+
+
+def open_model(spec: ModelSpec) -> Model:
+    """The model that a configuration names. Loads and connects at its first call, not here.
+
+    Raises:
+        ConfigurationError: the scheme or name is unknown or incomplete; suggests the nearest.
+        WeightsError: local weights are not installed or are not the pinned ones.
+        MissingExtra: the library that the scheme needs is not installed.
+    """
+    factory = MODEL_SCHEMES.get(spec.scheme)
+    if factory is None or ":" not in spec.model:
+        raise _unknown_scheme(spec)
+    if not spec.name:
+        raise ConfigurationError(
+            f"the model '{spec.model}' has no name after the colon; write {spec.scheme}:NAME",
+            field="model",
+        )
+    return factory(spec)
+
+
+def license_notice(spec: ModelSpec) -> str | None:
+    """What a person must be shown before the model's first use; None when nothing, or not again.
+
+    Raises:
+        ConfigurationError, WeightsError: as `open_model`.
+    """
+    if spec.scheme != "local":
+        return None
+    from .weights import find_weights, take_license_notice
+
+    return take_license_notice(find_weights(spec.name, spec.cache_dir), spec.cache_dir)
+
+
+def _local(spec: ModelSpec) -> Model:
+    from .model_llamacpp import LlamaCppModel
+    from .weights import find_weights
+
+    weights = find_weights(spec.name, spec.cache_dir)
+    return LlamaCppModel(weights, context=spec.context, threads=spec.threads)
+
+
+def _openai(spec: ModelSpec) -> Model:
+    from .model_openai import OpenAIModel
+
+    if spec.base_url is None:
+        raise ConfigurationError(
+            f"the model '{spec.model}' needs the URL of its endpoint, "
+            'e.g. base_url = "https://api.openai.com/v1"',
+            field="base_url",
+        )
+    return OpenAIModel(spec.base_url, spec.name, api_key=spec.api_key)
+
+
+MODEL_SCHEMES: Mapping[str, Callable[[ModelSpec], Model]] = MappingProxyType(
+    {"local": _local, "openai": _openai}
+)
+"""What may stand before the colon, and what it opens."""
+
+
+def _unknown_scheme(spec: ModelSpec) -> ConfigurationError:
+    supported = ", ".join(f"{scheme}:NAME" for scheme in MODEL_SCHEMES)
+    if spec.scheme == "langchain":
+        return ConfigurationError(
+            f"'{spec.model}': LangChain chat models are not supported by this version; "
+            f"supported are {supported}",
+            field="model",
+        )
+    near = difflib.get_close_matches(spec.scheme, MODEL_SCHEMES, n=1, cutoff=0.5)
+    hint = f"did you mean '{near[0]}:...'? " if near else ""
+    return ConfigurationError(
+        f"the model '{spec.model}' does not begin with a known scheme; {hint}"
+        f"supported are {supported}",
+        field="model",
+    )

@@ -1,0 +1,100 @@
+"""Pictures of a replay: cost against quality, risk against coverage."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ..router.errors import MissingExtra, StoreError
+from ..router.metrics import risk_coverage
+from ..router.signals import Unavailable
+from .replay import ReplayReport, Served
+
+__all__ = ["plot_replay"]
+
+
+def plot_replay(report: ReplayReport, served: Sequence[Served], folder: Path) -> None:
+    """Write `cost_quality.png` and `risk_coverage.png` into the folder.
+
+    Raises:
+        MissingExtra: matplotlib is not installed.
+        StoreError: the folder cannot be written.
+    """
+    try:
+        import matplotlib
+    except ImportError as error:
+        raise MissingExtra("matplotlib", "fit") from error
+    matplotlib.use("Agg")
+    _save(_cost_quality(report), folder / "cost_quality.png")
+    _save(_risk_coverage(served), folder / "risk_coverage.png")
+
+
+def _axes(title: str, x: str, y: str) -> tuple[Any, Any]:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6.4, 4.4), layout="constrained")
+    axes = figure.subplots()
+    axes.set(title=title, xlabel=x, ylabel=y)
+    axes.grid(alpha=0.25)
+    return figure, axes
+
+
+def _cost_quality(report: ReplayReport) -> Any:
+    figure, axes = _axes(
+        f"Cost and quality, {report.n} questions", "cost per question", "quality (share right)"
+    )
+    for name, baseline in report.baselines.items():
+        axes.plot(baseline.cost, baseline.quality, "o", color="tab:gray")
+        axes.annotate(
+            name,
+            (baseline.cost, baseline.quality),
+            xytext=(5, 4),
+            fontsize=8,
+            textcoords="offset points",
+        )
+    quality = report.intervals.get("quality", (report.quality, report.quality))
+    spread = [[report.quality - quality[0]], [quality[1] - report.quality]]
+    axes.errorbar(report.cost, report.quality, yerr=spread, fmt="D", color="tab:blue", capsize=3)
+    axes.annotate(
+        "gate",
+        (report.cost, report.quality),
+        xytext=(6, -12),
+        weight="bold",
+        textcoords="offset points",
+    )
+    return figure
+
+
+def _risk_coverage(served: Sequence[Served]) -> Any:
+    figure, axes = _axes(
+        "Risk and coverage by the best attempt's estimate", "coverage", "share wrong"
+    )
+    known = [one for one in served if one.best_p is not None and one.best_loss is not None]
+    curve = risk_coverage(
+        [one.best_p or 0.0 for one in known], [one.best_loss or 0.0 for one in known]
+    )
+    if not isinstance(curve, Unavailable):
+        n = len(curve)
+        axes.plot([i / n for i in range(1, n + 1)], curve, color="tab:blue")
+    answered = [one for one in served if one.loss is not None]
+    if answered:
+        risk = sum(one.loss or 0.0 for one in answered) / len(answered)
+        axes.plot(len(answered) / len(served), risk, "D", color="tab:orange", label="the policy")
+        axes.legend()
+    axes.set(xlim=(0, 1), ylim=(0, None))
+    return figure
+
+
+def _save(figure: Any, path: Path) -> None:
+    """Write the picture, all or nothing."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".png")
+        os.close(handle)
+        figure.savefig(temporary, dpi=120)
+        os.replace(temporary, path)
+    except OSError as error:
+        raise StoreError(f"{path} was not written: {error}") from error

@@ -1,0 +1,309 @@
+"""The profile: calibrators, policy and fingerprints in one reviewable JSON file."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..router.assessing import CalibratedAssessor, RungCalibrators
+from ..router.calibrators import IsotonicCalibrator, TemperatureCalibrator
+from ..router.decisions import Action
+from ..router.errors import BadInput, ProfileMismatch, UsageError
+from ..router.protocols import Estimator
+from ..router.signals import Signal
+from ..router.tables import write_atomically
+from ..router.wire import decode
+from .threshold import BuyBand, RungRule, ThresholdPolicy
+
+__all__ = [
+    "FittedCalibrator",
+    "FittedRung",
+    "FittedTier",
+    "Profile",
+    "load_profile",
+    "save_profile",
+]
+
+_SCHEMA = 1
+
+
+@dataclass(frozen=True, slots=True)
+class FittedTier:
+    """A tier as it was when the profile was fitted; `model` None where the table named none."""
+
+    name: str
+    model: str | None = None
+    price: Mapping[str, float] | str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FittedCalibrator:
+    """A calibrator over a signal's `value`, which is what outcome tables carry.
+
+    Attributes:
+        log_loss: cross-fitted, in nats; what the choice among signals rested on.
+        auroc: of the raw signal on the same rows; None where undefined.
+    """
+
+    curve: IsotonicCalibrator | TemperatureCalibrator
+    log_loss: float
+    auroc: float | None = None
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes whenever any fitted number changes."""
+        return self.curve.fingerprint
+
+    def probability(self, signal: Signal) -> float:
+        """P(correct) at the signal's value."""
+        return self.curve.at(signal.value)
+
+
+@dataclass(frozen=True, slots=True)
+class FittedRung:
+    """Everything fitted for one rung; the first calibrator is the preferred one."""
+
+    tier: int
+    retrieved: bool
+    threshold: float
+    then: tuple[Action, ...]
+    buy: tuple[BuyBand, ...]
+    calibrators: tuple[FittedCalibrator, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What one fits, reviews, ships and rolls back.
+
+    Attributes:
+        estimators: name to version, and how they were read; empty for bare tables, which bind to
+            signal names only.
+        certificate: always None in this version: no error rate is promised.
+        prices: of an error and of an abstention, in the table's currency.
+        extra: fields that this version does not know, kept as they came.
+    """
+
+    tiers: tuple[FittedTier, ...]
+    rungs: tuple[FittedRung, ...]
+    estimators: Mapping[str, Any] = field(default_factory=dict)
+    prices: Mapping[str, float] = field(default_factory=dict)
+    certificate: None = None
+    advice: tuple[str, ...] = ()
+    fitted_on: Mapping[str, Any] = field(default_factory=dict)
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The tiers' names."""
+        return tuple(tier.name for tier in self.tiers)
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of everything but the date and the advice."""
+        body = _body(self)
+        for volatile in ("advice", "fitted_on"):
+            del body[volatile]
+        canonical = json.dumps(body, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()
+
+    def policy(self) -> ThresholdPolicy:
+        """The policy as it will run."""
+        rules = tuple(
+            RungRule(rung.tier, rung.threshold, rung.retrieved, rung.then, rung.buy)
+            for rung in self.rungs
+        )
+        return ThresholdPolicy(rules, self.names)
+
+    def assessor(self) -> CalibratedAssessor:
+        """The calibrators as they will run."""
+        return CalibratedAssessor(
+            tuple(
+                RungCalibrators(
+                    rung.tier,
+                    rung.retrieved,
+                    tuple((fitted.curve.signal, fitted) for fitted in rung.calibrators),
+                )
+                for rung in self.rungs
+            )
+        )
+
+    def check(self, models: Sequence[str], estimators: Sequence[Estimator], how: str) -> None:
+        """Refuse to run on anything else than what the profile was fitted on.
+
+        Args:
+            models: of the configured tiers, cheapest first.
+            estimators: configured ones, free and bought.
+            how: fingerprint of prompts and of the way signals are read.
+
+        Raises:
+            ProfileMismatch: names what differs.
+        """
+        if len(models) != len(self.tiers):
+            raise ProfileMismatch(
+                f"the profile was fitted on {len(self.tiers)} tiers, {len(models)} are configured",
+                field="policy.profile",
+            )
+        for fitted, model in zip(self.tiers, models, strict=True):
+            if fitted.model is not None and fitted.model != model:
+                raise _mismatch(f"tier {fitted.name!r}", fitted.model, model)
+        configured = {estimator.name: estimator.version for estimator in estimators}
+        for rung in self.rungs:
+            for fitted_on in rung.calibrators[:1]:
+                name = fitted_on.curve.signal
+                if name not in configured:
+                    raise _mismatch("signals", name, ", ".join(configured) or "none")
+        versions: Mapping[str, int] = self.estimators.get("versions", {})
+        for name, version in versions.items():
+            if name in configured and configured[name] != version:
+                raise _mismatch(
+                    f"estimator {name!r}", f"version {version}", f"version {configured[name]}"
+                )
+        fitted_how = self.estimators.get("how")
+        if fitted_how is not None and fitted_how != how:
+            raise _mismatch("prompts and signal settings", fitted_how[:12], how[:12])
+
+
+def _mismatch(what: str, fitted: str, found: str) -> ProfileMismatch:
+    return ProfileMismatch(
+        f"{what}: the profile was fitted on {fitted}, but {found} is configured; fit a profile "
+        "for this configuration (`surefoot record`, then `surefoot fit`)",
+        field="policy.profile",
+    )
+
+
+def _body(profile: Profile) -> dict[str, Any]:
+    return {
+        "schema": _SCHEMA,
+        "tiers": [
+            {"name": tier.name, "model": tier.model, "price": _price(tier.price)}
+            for tier in profile.tiers
+        ],
+        "estimators": dict(profile.estimators),
+        "calibrators": [
+            {
+                "tier": rung.tier,
+                "retrieved": rung.retrieved,
+                "signals": [_calibrator(fitted) for fitted in rung.calibrators],
+            }
+            for rung in profile.rungs
+        ],
+        "policy": {
+            "kind": "threshold",
+            "thresholds": [
+                {
+                    "tier": rung.tier,
+                    "retrieved": rung.retrieved,
+                    "threshold": rung.threshold,
+                    "then": [action.value for action in rung.then],
+                    "buy": [
+                        {"signal": band.signal, "low": band.low, "high": band.high}
+                        for band in rung.buy
+                    ],
+                }
+                for rung in profile.rungs
+            ],
+            "prices": dict(profile.prices),
+        },
+        "certificate": profile.certificate,
+        "advice": list(profile.advice),
+        "fitted_on": dict(profile.fitted_on),
+    }
+
+
+def _price(price: Mapping[str, float] | str | None) -> Any:
+    return dict(price) if isinstance(price, Mapping) else price
+
+
+def _calibrator(fitted: FittedCalibrator) -> dict[str, Any]:
+    curve = json.loads(fitted.curve.to_json())
+    curve.pop("fingerprint", None)
+    return {**curve, "on": "value", "log_loss": fitted.log_loss, "auroc": fitted.auroc}
+
+
+def save_profile(profile: Profile, path: Path) -> None:
+    """Write the profile, all or nothing.
+
+    Raises:
+        StoreError: the file cannot be written; an older one is left as it was.
+    """
+    body = {**_body(profile), **profile.extra, "fingerprint": profile.fingerprint}
+    write_atomically(path, json.dumps(body, indent=1) + "\n")
+
+
+def load_profile(path: Path) -> Profile:
+    """Read a profile.
+
+    Raises:
+        BadInput: the file is absent, is no profile, or was changed after it was fitted.
+    """
+    name = str(path)
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(f"cannot be read: {error}", file=name) from error
+    except json.JSONDecodeError as error:
+        raise BadInput(f"not JSON: {error}", file=name, line=error.lineno) from error
+    if not isinstance(data, dict) or data.get("schema") != _SCHEMA:
+        found = data.get("schema") if isinstance(data, dict) else type(data).__name__
+        raise BadInput(f"expected schema {_SCHEMA}, found {found}", file=name, field="schema")
+    try:
+        profile = _profile(data)
+    except KeyError as error:
+        raise BadInput("is missing", file=name, field=str(error.args[0])) from error
+    except (TypeError, ValueError, AttributeError, UsageError) as error:
+        raise BadInput(f"not a profile: {error}", file=name) from error
+    if data.get("fingerprint") != profile.fingerprint:
+        raise BadInput(
+            "does not fit the content: the file was changed after it was fitted; fit it again",
+            file=name,
+            field="fingerprint",
+        )
+    return profile
+
+
+_KNOWN = frozenset(
+    "schema tiers estimators calibrators policy certificate advice fitted_on fingerprint".split()
+)
+
+
+def _profile(data: Mapping[str, Any]) -> Profile:
+    calibrators = {
+        (entry["tier"], entry["retrieved"]): tuple(
+            FittedCalibrator(_curve(one), one["log_loss"], one["auroc"]) for one in entry["signals"]
+        )
+        for entry in data["calibrators"]
+    }
+    policy = data["policy"]
+    rungs = tuple(
+        FittedRung(
+            rule["tier"],
+            rule["retrieved"],
+            rule["threshold"],
+            tuple(Action(action) for action in rule["then"]),
+            tuple(BuyBand(band["signal"], band["low"], band["high"]) for band in rule["buy"]),
+            calibrators[rule["tier"], rule["retrieved"]],
+        )
+        for rule in policy["thresholds"]
+    )
+    return Profile(
+        tuple(FittedTier(t["name"], t["model"], t["price"]) for t in data["tiers"]),
+        rungs,
+        data["estimators"],
+        policy["prices"],
+        data["certificate"],
+        tuple(data["advice"]),
+        data["fitted_on"],
+        {name: value for name, value in data.items() if name not in _KNOWN},
+    )
+
+
+def _curve(data: Mapping[str, Any]) -> IsotonicCalibrator | TemperatureCalibrator:
+    if data["kind"] == "isotonic":
+        return decode(IsotonicCalibrator, data)
+    if data["kind"] == "temperature":
+        return decode(TemperatureCalibrator, data)
+    raise UsageError(f"no calibrator is of kind {data['kind']!r}")

@@ -1,0 +1,140 @@
+"""A recorded world: replies to the loop's requests read from an outcome table.
+
+The policy that is replayed runs through the very loop that serves; only the world is a record.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from ..router.assessing import BareAssessor
+from ..router.budget import Budget
+from ..router.decisions import Result, Rung
+from ..router.errors import UsageError
+from ..router.evidence import Evidence, Generation, Passage, Turn
+from ..router.loop import Run, open_run
+from ..router.plan import Plan, RetrievalPlan, TierPlan
+from ..router.protocols import Assessor, Estimator, Needs, Policy
+from ..router.requests import Ask, Asked, Draft, Drafted, Reply, Request, Retrieve, Retrieved
+from ..router.signals import Reading, Signal, Unavailable
+from .outcomes import Outcome, OutcomeTable
+
+__all__ = ["RecordedSignal", "Replayer", "Tape"]
+
+_PLACEHOLDER = "(recorded)"
+
+
+@dataclass(slots=True)
+class Tape:
+    """The row that the current attempt stands on."""
+
+    row: Outcome | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedSignal:
+    """An estimator that reads its value from the tape."""
+
+    name: str
+    tape: Tape
+    needs: Needs = field(default_factory=Needs)
+    version: int = 1
+
+    def estimate(self, evidence: Evidence) -> Reading:
+        """The recorded value."""
+        row = self.tape.row
+        value = None if row is None else row.signals.get(self.name)
+        if value is None:
+            return Unavailable("null in the outcome table")
+        return Signal(self.name, value, value)
+
+
+class _NoSize:
+    """Recorded attempts fitted their context when they were made."""
+
+    def prompt_tokens(
+        self, tier: int, question: str, passages: Sequence[Passage], turns: Sequence[Turn]
+    ) -> int:
+        return 0
+
+
+class Replayer:
+    """Replays a policy over recorded outcomes, one question at a time.
+
+    Args:
+        names: the tiers' names; as many as the table has tiers.
+    """
+
+    def __init__(
+        self,
+        table: OutcomeTable,
+        names: tuple[str, ...],
+        policy: Policy,
+        assessor: Assessor | None = None,
+        *,
+        budget: Budget | None = None,
+    ) -> None:
+        if len(names) < table.tiers:
+            raise UsageError(
+                f"the outcome table has {table.tiers} tiers, the profile {len(names)}: "
+                "replay it with a profile that was fitted on as many tiers"
+            )
+        bought = table.bought
+        self._table = table
+        self._tape = Tape()
+        estimators: list[Estimator] = [
+            RecordedSignal(name, self._tape, Needs(asked=name if name in bought else None))
+            for name in table.signals
+        ]
+        rounds = max(rung.round for ladder in table.queries.values() for rung in ladder)
+        self.plan = Plan(
+            tiers=tuple(TierPlan(name, name) for name in names),
+            policy=policy,
+            assessor=assessor or BareAssessor(table.signals),
+            sizer=_NoSize(),
+            free=tuple(e for e in estimators if e.needs.is_free),
+            buyable=tuple(e for e in estimators if not e.needs.is_free),
+            budget=budget or Budget(max_rounds=rounds),
+            retrieval=RetrievalPlan() if rounds else None,
+        )
+
+    def replay(self, query_id: str) -> Result:
+        """The policy over one question.
+
+        Raises:
+            UsageError: the policy reached a state that the table has no row for.
+        """
+        ladder = self._table.queries[query_id]
+        run = open_run(self.plan, query_id, run_id=query_id)
+        while run.request is not None:
+            run.advance(self._reply(run, run.request, ladder, query_id))
+        assert run.result is not None
+        return run.result
+
+    def _reply(
+        self, run: Run, request: Request, ladder: Mapping[Rung, Outcome], query_id: str
+    ) -> Reply:
+        if isinstance(request, Draft):
+            rung = Rung(request.tier, run.state.round, bool(request.passages))
+            row = ladder.get(rung)
+            if row is None:
+                raise UsageError(
+                    f"query {query_id!r} has no row for tier {rung.tier}, round {rung.round}, "
+                    f"retrieved {str(rung.retrieved).lower()}, which the policy reaches; leaving "
+                    "it out would bias the result: record this attempt too"
+                )
+            self._tape.row = row
+            text = (row.answer or "").strip() or _PLACEHOLDER
+            drafted = Drafted(Generation(text, (), "stop"))
+            return Reply(drafted, row.cost, row.latency_s or 0.0, calls=1)
+        if isinstance(request, Retrieve):
+            ahead = run.state.round + 1
+            found = any(rung.round == ahead for rung in ladder)
+            passage = Passage(f"round-{ahead}", "recorded", "", 1.0)
+            return Reply(Retrieved((passage,) if found else ()))
+        if isinstance(request, Ask):
+            row = self._tape.row
+            cost = 0.0 if row is None else row.signal_costs.get(request.kind, 0.0)
+            return Reply(Asked((Generation(_PLACEHOLDER),)), cost, calls=1)
+        raise UsageError(f"a record cannot answer a {type(request).__name__}")

@@ -1,0 +1,227 @@
+"""Making an outcome table: every rung of the ladder drafted for every question, and judged.
+
+What is recorded does not depend on any policy, so that any policy can be fitted and replayed on it.
+Each question's rows are appended in one write; an interrupted recording goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from ..router.budget import Budget
+from ..router.decisions import Rung
+from ..router.errors import BadInput, RunError, StoreError, UpstreamUnavailable
+from ..router.evidence import Evidence, Passage
+from ..router.forecasts import Outlook
+from ..router.guards import read_safely
+from ..router.perform import Performer, RunView, Session
+from ..router.plan import Plan
+from ..router.requests import (
+    Draft,
+    Drafted,
+    Failure,
+    Reply,
+    Request,
+    Retrieve,
+    Retrieved,
+    Sample,
+    Sampled,
+)
+from ..router.signals import Signal
+from ..router.state import RunState
+from ..router.tables import read_lines
+from .outcomes import Outcome, outcome_row
+from .questions import Question, is_right
+
+__all__ = ["Recorder", "recorded_ids"]
+
+
+@dataclass(frozen=True, slots=True)
+class Recorder:
+    """Records outcomes.
+
+    Attributes:
+        how: fingerprint of prompts and signal settings, written into every row.
+        clock: monotonic seconds.
+    """
+
+    plan: Plan
+    performer: Performer
+    how: str
+    clock: Callable[[], float]
+
+    async def record(
+        self,
+        questions: Sequence[Question],
+        out: Path,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> int:
+        """Append the rows of every question that `out` does not hold yet; return how many it was.
+
+        Raises:
+            BadInput: `out` was recorded under other settings, or is no outcome table.
+            StoreError: `out` cannot be written; whole questions written so far stay.
+            RunError: a model or the retriever failed; go on with the same call later.
+        """
+        done = recorded_ids(out, self.how)
+        missing = [question for question in questions if question.id not in done]
+        if progress is not None:
+            progress(len(questions) - len(missing), len(questions))
+        for number, question in enumerate(missing, start=1):
+            rows = await self.rows(question)
+            _append(out, [outcome_row(row) for row in rows])
+            if progress is not None:
+                progress(len(questions) - len(missing) + number, len(questions))
+        return len(missing)
+
+    async def rows(self, question: Question) -> list[Outcome]:
+        """One row per tier, closed book and (where documents are configured) from one search."""
+        passages = await self._passages(question)
+        rows = []
+        for shown in ((), passages) if passages else ((),):
+            for tier in range(len(self.plan.tiers)):
+                rows.append(await self._row(question, tier, shown))
+        return rows
+
+    async def _passages(self, question: Question) -> tuple[Passage, ...]:
+        if self.plan.retrieval is None:
+            return ()
+        reply, _ = await self._perform(Retrieve(question.question, self.plan.retrieval.k), question)
+        assert isinstance(reply.outcome, Retrieved)
+        return reply.outcome.passages
+
+    async def _row(self, question: Question, tier: int, passages: tuple[Passage, ...]) -> Outcome:
+        state = RunState("", question.question, Budget(), tier=tier, passages=passages)
+        fit = Outlook(self.plan, state).fit(tier)
+        if isinstance(fit, str):
+            name = self.plan.tiers[tier].name
+            raise BadInput(f"tier '{name}' cannot take it: {fit}", file=question.id)
+        reply, latency_s = await self._perform(Draft(tier, fit.passages), question)
+        assert isinstance(reply.outcome, Drafted)
+        generation = reply.outcome.generation
+        evidence = Evidence(question.question, generation, passages=fit.passages)
+        evidence, sample_cost = await self._sampled(evidence, tier, question)
+        signals, costs = self._signals(evidence, sample_cost)
+        right = generation.is_complete and is_right(generation.text, question.answers)
+        rung = Rung(tier, int(bool(fit.passages)), bool(fit.passages))
+        return Outcome(
+            question.id,
+            rung.tier,
+            rung.round,
+            rung.retrieved,
+            generation.text.strip(),
+            0.0 if right else 1.0,
+            reply.cost or 0.0,
+            round(latency_s, 4),
+            signals,
+            costs,
+            question.question,
+            self.plan.tiers[tier].model,
+            self._extra(question, tier, generation.finish_reason),
+        )
+
+    async def _sampled(
+        self, evidence: Evidence, tier: int, question: Question
+    ) -> tuple[Evidence, float]:
+        n = max((estimator.needs.samples for estimator in self.plan.buyable), default=0)
+        if not n:
+            return evidence, 0.0
+        reply, _ = await self._perform(Sample(tier, n, evidence.passages), question)
+        assert isinstance(reply.outcome, Sampled)
+        return replace(evidence, samples=reply.outcome.generations), reply.cost or 0.0
+
+    def _signals(
+        self, evidence: Evidence, sample_cost: float
+    ) -> tuple[Mapping[str, float | None], Mapping[str, float]]:
+        signals: dict[str, float | None] = {}
+        costs: dict[str, float] = {}
+        for estimator in (*self.plan.free, *self.plan.buyable):
+            reading = read_safely(estimator, evidence)
+            known = isinstance(reading, Signal) and evidence.greedy.is_complete
+            signals[estimator.name] = reading.value if known else None  # type: ignore[union-attr]
+            if estimator.needs.samples:
+                costs[estimator.name] = sample_cost
+        return signals, costs
+
+    def _extra(self, question: Question, tier: int, finish: str | None) -> Mapping[str, Any]:
+        spec = self.plan.tiers[tier]
+        price = spec.price
+        return {
+            "tier_name": spec.name,
+            "price": None if price is None else {"input": price.input, "output": price.output},
+            "group": {"topic": question.topic},
+            "split": question.split,
+            "finish_reason": finish,
+            "estimators_fingerprint": self.how,
+            "estimator_versions": {
+                estimator.name: estimator.version
+                for estimator in (*self.plan.free, *self.plan.buyable)
+            },
+        }
+
+    async def _perform(self, request: Request, question: Question) -> tuple[Reply, float]:
+        began = self.clock()
+        view = RunView(question.question)
+        reply = await self.performer.perform(request, Session(), run=view)
+        if isinstance(reply.outcome, Failure):
+            raise _error(question, reply.outcome)
+        return reply, self.clock() - began
+
+
+def _error(question: Question, failure: Failure) -> RunError:
+    return UpstreamUnavailable(
+        f"question {question.id!r}: {failure.kind}: {failure.message}; the rows so far are kept, "
+        "run the same command again to go on"
+    )
+
+
+def recorded_ids(out: Path, how: str) -> set[str]:
+    """The questions that `out` already holds; an unfinished last line is cut off.
+
+    Raises:
+        BadInput: `out` was recorded under other settings.
+    """
+    if not out.exists():
+        return set()
+    _cut_unfinished_line(out)
+    found = set()
+    for line, data in read_lines(out):
+        if data.get("estimators_fingerprint") != how:
+            raise BadInput(
+                "was recorded with other prompts or signal settings; record into another file",
+                file=str(out),
+                line=line,
+                field="estimators_fingerprint",
+            )
+        found.add(str(data.get("query_id")))
+    return found
+
+
+def _cut_unfinished_line(out: Path) -> None:
+    content = out.read_bytes()
+    if content and not content.endswith(b"\n"):
+        with out.open("rb+") as file:
+            file.truncate(content.rfind(b"\n") + 1)
+
+
+def _append(out: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        size = out.stat().st_size if out.exists() else 0
+        try:
+            with out.open("a", encoding="utf-8") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError:
+            # A question is recorded whole or not at all, also on a full disk.
+            os.truncate(out, size)
+            raise
+    except OSError as error:
+        raise StoreError(f"{out} was not written: {error}; whole questions so far stay") from error

@@ -1,0 +1,246 @@
+"""How well a confidence ranks answers, and how well a probability tells the truth.
+
+Rows with equal scores are one group everywhere: a curve inside such a group is its expectation
+over random orders, so no number depends on the order of the rows. A number that does not exist
+(one class only, no rows) is `Unavailable`; rows that make no sense raise `UsageError`. The measures
+of stated probabilities are those of `router.reliability`, named here too.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from .errors import UsageError
+from .reliability import Bin, ace, brier, ece, equal_mass_bins, equal_width_bins, log_loss
+from .signals import Unavailable
+
+__all__ = [
+    "Bin",
+    "ace",
+    "aurc",
+    "auroc",
+    "bootstrap_interval",
+    "brier",
+    "coverage_at_risk",
+    "ece",
+    "equal_mass_bins",
+    "equal_width_bins",
+    "excess_aurc",
+    "log_loss",
+    "prr",
+    "risk_coverage",
+    "selective_accuracy",
+]
+
+T = TypeVar("T")
+
+_NO_ROWS = Unavailable("no rows")
+_ONE_CLASS = Unavailable("only one class")
+
+
+def auroc(scores: Sequence[float], correct: Sequence[int]) -> float | Unavailable:
+    """P(score of a right answer > score of a wrong one) + half of P(equal), in [0, 1].
+
+    Args:
+        scores: higher is surer.
+        correct: 1 for right, 0 for wrong.
+    """
+    if any(label not in (0, 1) for label in correct):
+        raise UsageError("expected labels of 0 or 1")
+    groups = _tie_groups(scores, correct)
+    positives = sum(correct)
+    negatives = len(scores) - positives
+    if not positives or not negatives:
+        return _ONE_CLASS if scores else _NO_ROWS
+    below = 0.0
+    wins = 0.0
+    for _, labels in reversed(groups):
+        right = sum(labels)
+        wrong = len(labels) - right
+        wins += right * (below + wrong / 2)
+        below += wrong
+    return wins / (positives * negatives)
+
+
+def risk_coverage(
+    scores: Sequence[float], losses: Sequence[float]
+) -> tuple[tuple[float, float], ...]:
+    """(coverage, risk) when the i surest answers are kept, i = 1..n; empty without rows.
+
+    Risk is the mean loss of the kept answers. Inside a group of equal scores the sum of losses
+    grows linearly, which is its expectation over the orders of the group.
+
+    Args:
+        scores: higher is surer.
+        losses: in [0, 1]; 0 is right.
+    """
+    n = len(scores)
+    sums = _expected_sums(scores, losses)
+    return tuple((i / n, total / i) for i, total in enumerate(sums, start=1))
+
+
+def aurc(scores: Sequence[float], losses: Sequence[float]) -> float | Unavailable:
+    """Area under the risk-coverage curve: the mean risk over all n coverages. Lower is better.
+
+    Source: Geifman and El-Yaniv 2017, "Selective Classification for Deep Neural Networks".
+    """
+    curve = risk_coverage(scores, losses)
+    return math.fsum(risk for _, risk in curve) / len(curve) if curve else _NO_ROWS
+
+
+def excess_aurc(scores: Sequence[float], losses: Sequence[float]) -> float | Unavailable:
+    """AURC minus the AURC of the best possible ranking of the same losses, at least 0.
+
+    Source: Geifman, Uziel and El-Yaniv 2019, "Bias-Reduced Uncertainty Estimation for Deep Neural
+    Classifiers".
+    """
+    area, best = aurc(scores, losses), _best_aurc(losses)
+    if isinstance(area, Unavailable) or isinstance(best, Unavailable):
+        return _NO_ROWS
+    return max(area - best, 0.0)
+
+
+def prr(scores: Sequence[float], losses: Sequence[float]) -> float | Unavailable:
+    """Prediction rejection ratio at full rejection: 1 for the best ranking, 0 for a random one.
+
+    (r - AURC) / (r - AURC of the best ranking) with r the mean loss; Unavailable where all losses
+    are equal, since then every ranking is as good as any other.
+
+    Source: Malinin and Gales 2021, "Uncertainty Estimation in Autoregressive Structured
+    Prediction".
+    """
+    area, best = aurc(scores, losses), _best_aurc(losses)
+    if isinstance(area, Unavailable) or isinstance(best, Unavailable):
+        return _NO_ROWS
+    if min(losses) == max(losses):
+        return _ONE_CLASS
+    mean = math.fsum(losses) / len(losses)
+    return (mean - area) / (mean - best)
+
+
+def selective_accuracy(
+    scores: Sequence[float], correct: Sequence[float], coverage: float
+) -> float | Unavailable:
+    """Accuracy of the surest ceil(coverage * n) answers, equal scores in expectation.
+
+    Args:
+        scores: higher is surer.
+        correct: 1 for right, 0 for wrong, or a quality in between.
+        coverage: in (0, 1].
+    """
+    if not 0.0 < coverage <= 1.0:
+        raise UsageError(f"expected a coverage above 0 and up to 1, got {coverage}")
+    sums = _expected_sums(scores, correct)
+    if not sums:
+        return _NO_ROWS
+    # 0.07 * 100 is a little more than 7 in floats, and must not keep an eighth answer.
+    kept = max(1, math.ceil(coverage * len(sums) - 1e-9))
+    return sums[kept - 1] / kept
+
+
+def coverage_at_risk(
+    scores: Sequence[float], losses: Sequence[float], risk: float
+) -> float | Unavailable:
+    """The largest share of answers that one threshold keeps at a mean loss of at most `risk`.
+
+    0 where no threshold does. A threshold keeps a group of equal scores whole or not at all.
+    Describes these rows; it promises nothing about others.
+    """
+    groups = _tie_groups(scores, losses)
+    if not groups:
+        return _NO_ROWS
+    kept, best = 0, 0
+    lost = 0.0
+    for _, group in groups:
+        kept += len(group)
+        lost += math.fsum(group)
+        if lost <= risk * kept + 1e-12:
+            best = kept
+    return best / kept
+
+
+def bootstrap_interval(
+    statistic: Callable[[Sequence[T]], float | Unavailable],
+    rows: Sequence[T],
+    question: Callable[[T], str],
+    *,
+    seed: int,
+    reps: int = 2000,
+    level: float = 0.95,
+) -> tuple[float, float] | Unavailable:
+    """Percentile interval of a statistic when questions, with all their rows, are drawn anew.
+
+    Draws in which the statistic is Unavailable are left out; where those are more than half, so
+    is the interval. Depends on the questions' names and the seed, not on the order of the rows
+    (as far as the statistic does not).
+
+    Args:
+        question: names the question of a row; rows of one question stay together.
+        level: in (0, 1).
+
+    Raises:
+        UsageError: `level` or `reps` out of range.
+
+    Source: Efron and Tibshirani 1993, "An Introduction to the Bootstrap", percentile method.
+    """
+    if not 0.0 < level < 1.0 or reps < 1:
+        raise UsageError(f"expected a level in (0, 1) and reps of 1 or more, got {level}, {reps}")
+    by_question: dict[str, list[T]] = {}
+    for row in rows:
+        by_question.setdefault(question(row), []).append(row)
+    if not by_question:
+        return _NO_ROWS
+    clusters = [by_question[name] for name in sorted(by_question)]
+    rng = random.Random(seed)
+    found: list[float] = []
+    for _ in range(reps):
+        drawn = rng.choices(clusters, k=len(clusters))
+        outcome = statistic([row for cluster in drawn for row in cluster])
+        if not isinstance(outcome, Unavailable):
+            found.append(outcome)
+    if 2 * len(found) < reps:
+        return Unavailable("undefined in most draws")
+    found.sort()
+    return _quantile(found, (1.0 - level) / 2), _quantile(found, (1.0 + level) / 2)
+
+
+def _quantile(ordered: Sequence[float], share: float) -> float:
+    place = share * (len(ordered) - 1)
+    low = math.floor(place)
+    high = min(low + 1, len(ordered) - 1)
+    return ordered[low] + (ordered[high] - ordered[low]) * (place - low)
+
+
+def _tie_groups(
+    scores: Sequence[float], values: Sequence[float]
+) -> list[tuple[float, list[float]]]:
+    """The values per distinct score, surest first."""
+    if len(scores) != len(values):
+        raise UsageError(f"expected one label per score, got {len(values)} for {len(scores)}")
+    groups: dict[float, list[float]] = {}
+    for row, (score, value) in enumerate(zip(scores, values, strict=True)):
+        if not math.isfinite(score) or not 0.0 <= value <= 1.0:
+            raise UsageError(
+                f"expected a finite score and a label or loss in [0, 1], got {score} and {value} "
+                f"in row {row}"
+            )
+        groups.setdefault(score, []).append(value)
+    return [(score, groups[score]) for score in sorted(groups, reverse=True)]
+
+
+def _expected_sums(scores: Sequence[float], values: Sequence[float]) -> list[float]:
+    """The expected sum of the values of the i surest rows, i = 1..n."""
+    sums: list[float] = []
+    before = 0.0
+    for _, group in _tie_groups(scores, values):
+        total = math.fsum(group)
+        sums += [before + total * i / len(group) for i in range(1, len(group) + 1)]
+        before += total
+    return sums
+
+
+def _best_aurc(losses: Sequence[float]) -> float | Unavailable:
+    return aurc([-loss for loss in losses], losses)

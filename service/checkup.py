@@ -1,0 +1,135 @@
+"""The examination behind `surefoot doctor`: every part on its own, so that one fault hides none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from ..router.errors import SurefootError
+from .common import Choices, find_settings
+
+if TYPE_CHECKING:
+    from ..graphs.config import Surroundings
+    from ..graphs.settings import Settings, TierSettings
+    from ..router.evidence import Generation
+
+__all__ = ["Finding", "examine"]
+
+_PROBE = "What is the capital of France?"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What was found of one part."""
+
+    part: str
+    ok: bool
+    detail: str
+    numbers: Mapping[str, int] = field(default_factory=dict)
+
+
+def examine(choices: Choices) -> list[Finding]:
+    """Examine the configuration, then every part of it."""
+    from ..graphs.config import Surroundings
+
+    try:
+        settings, folder, source = find_settings(choices)
+    except SurefootError as error:
+        return [Finding("configuration", False, str(error))]
+    around = Surroundings(folder)
+    names = ", ".join(tier.name for tier in settings.tiers)
+    found = [Finding("configuration", True, f"{source}: tiers {names}")]
+    found.append(_policy(settings, around))
+    found.append(_documents(settings, around))
+    found.append(_history(settings, around))
+    found.append(Finding("critic", True, "none: this version has no critic"))
+    found += [_tier(index, tier, settings, around) for index, tier in enumerate(settings.tiers)]
+    return found
+
+
+def _policy(settings: Settings, around: Surroundings) -> Finding:
+    from ..graphs.config import build_policy
+
+    try:
+        profile = build_policy(settings, around).profile
+    except SurefootError as error:
+        return Finding("profile", False, str(error))
+    if profile is None:
+        return Finding("profile", True, "none: bare thresholds, not calibrated, uncertified")
+    date, n = profile.fitted_on.get("date"), profile.fitted_on.get("questions")
+    words = f"{profile.fingerprint[:12]}, fitted on {n} questions at {date}, uncertified"
+    return Finding("profile", True, words)
+
+
+def _documents(settings: Settings, around: Surroundings) -> Finding:
+    from ..graphs.config import build_retriever
+
+    try:
+        retriever = build_retriever(settings, around)
+    except SurefootError as error:
+        return Finding("documents", False, str(error))
+    if retriever is None:
+        return Finding("documents", True, "retrieval is switched off")
+    source = settings.retrieval.docs or "the standard library's documentation"
+    detail = "; ".join([f"{retriever.size} passages of {source}", *retriever.notes])
+    return Finding("documents", True, detail, {"passages": retriever.size})
+
+
+def _history(settings: Settings, around: Surroundings) -> Finding:
+    import asyncio
+
+    from ..adapters.histories import open_history
+    from ..graphs.config import history_url
+
+    url = history_url(settings, around)
+    if url is None:
+        return Finding("history", True, "none: nothing is remembered")
+
+    async def count() -> int:
+        history = open_history(url)
+        try:
+            return len(await history.runs("default", 1000))
+        finally:
+            await history.aclose()
+
+    try:
+        runs = asyncio.run(count())
+    except SurefootError as error:
+        return Finding("history", False, str(error))
+    return Finding("history", True, f"{_without_password(url)}: {runs} runs", {"runs": runs})
+
+
+def _without_password(url: str) -> str:
+    scheme, _, rest = url.partition("://")
+    return f"{scheme}://{rest.rpartition('@')[2]}" if "@" in rest else url
+
+
+def _tier(index: int, tier: TierSettings, settings: Settings, around: Surroundings) -> Finding:
+    import asyncio
+
+    from ..graphs.config import build_model
+    from ..graphs.prompter import TemplatePrompter
+    from ..router.protocols import ModelCall
+
+    part = f"tier.{tier.name}"
+    prompt = TemplatePrompter((tier.style,)).prompt(0, _PROBE, (), ())
+    call = ModelCall(prompt, 8, top_logprobs=settings.signals.top_logprobs, timeout_s=60.0)
+
+    async def probe() -> Generation:
+        model = build_model(tier, around)
+        try:
+            return (await model.generate(call)).generations[0]
+        finally:
+            await model.aclose()
+
+    try:
+        generation = asyncio.run(probe())
+    except SurefootError as error:
+        return Finding(part, False, f"{tier.model}: {error}")
+    logprobs = min((len(token.top_logprobs) for token in generation.tokens), default=0)
+    known = any(token.logprob is not None for token in generation.tokens)
+    words = f"{tier.model}: answers, " + (
+        f"{logprobs} candidates per token" if known else "no logprobs: white-box signals are out"
+    )
+    return Finding(part, True, words, {"logprobs": logprobs if known else 0, "number": index})

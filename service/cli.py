@@ -1,0 +1,78 @@
+"""The command line: `surefoot COMMAND`. Each command lives in a module of its own.
+
+Exit codes: 0 done, 1 failed, 2 bad usage or bad input, 4 abstained (`ask` only), 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+
+import click
+
+from ..router.errors import SurefootError
+from .common import exit_code
+
+__all__ = ["cli", "main"]
+
+_COMMANDS = {
+    "ask": "one gated answer, with the decision trail",
+    "chat": "the same, many turns, with history",
+    "record": "draft every rung for a question set: the outcome table that `fit` reads",
+    "fit": "calibrate and choose a policy from recorded outcomes",
+    "replay": "a policy over recorded outcomes, beside simple rules",
+    "doctor": "what is configured, reachable and fitted",
+}
+_INTERRUPTED = 130
+
+
+class _Commands(click.Group):
+    """Imports a command when it is used, so that `--help` and errors come at once."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in _COMMANDS:
+            return None
+        command = importlib.import_module(f".{name}_command", __package__).command
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_COMMANDS.items()))
+
+
+@click.command(
+    cls=_Commands,
+    help="Answer, retrieve, escalate or abstain: confidence-gated routing for LLM applications.",
+)
+@click.version_option(package_name="surefoot", message="surefoot %(version)s")
+def cli() -> None:
+    """Set by the decorator above."""
+
+
+def main(args: Sequence[str] | None = None) -> None:
+    """Run the command line and exit with the right code."""
+    try:
+        code = cli.main(args, standalone_mode=False)
+    except SurefootError as error:
+        _complain(str(error))
+        sys.exit(exit_code(error))
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        _complain("interrupted; what was finished is kept")
+        sys.exit(_INTERRUPTED)
+    except BrokenPipeError:
+        # The reader of our output has gone (`| head`): nothing is wrong here.
+        sys.stderr.close()
+        sys.exit(0)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _complain(message: str) -> None:
+    click.echo(f"surefoot: {message}", err=True)

@@ -1,0 +1,83 @@
+"""What commands share: finding the configuration, building the router, exit codes."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..router.errors import ConfigurationError, SurefootError, UsageError
+
+if TYPE_CHECKING:
+    from ..graphs.config import Built
+    from ..graphs.settings import Settings
+
+__all__ = ["ABSTAINED", "BAD_USAGE", "FAILED", "Choices", "built", "exit_code", "find_settings"]
+
+FAILED, BAD_USAGE, ABSTAINED = 1, 2, 4
+
+_LOCAL = "surefoot.toml"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Choices:
+    """What the command line says about the deployment."""
+
+    config: Path | None = None
+    docs: Path | None = None
+    history: str | None = None
+
+
+def exit_code(error: SurefootError) -> int:
+    """2 for what the caller or the operator can mend, 1 for what the world did."""
+    return BAD_USAGE if isinstance(error, UsageError | ConfigurationError) else FAILED
+
+
+def find_settings(choices: Choices) -> tuple[Settings, Path, str]:
+    """The settings, the folder that their paths start from, and where they came from.
+
+    `--config` wins; then `surefoot.toml` in the working directory; then the shipped demo.
+    """
+    from ..graphs.config import demo_settings
+    from ..graphs.settings import load_settings
+
+    path = choices.config
+    if path is None and Path(_LOCAL).is_file():
+        path = Path(_LOCAL)
+    if path is not None:
+        return _overridden(load_settings(path), choices), path.resolve().parent, str(path)
+    settings, folder = demo_settings()
+    return _overridden(settings, choices), folder, "the shipped demo"
+
+
+def _overridden(settings: Settings, choices: Choices) -> Settings:
+    update: dict[str, object] = {}
+    if choices.docs is not None:
+        docs = str(choices.docs.resolve())
+        update["retrieval"] = settings.retrieval.model_copy(update={"docs": docs, "enabled": True})
+    if choices.history is not None:
+        update["history"] = settings.history.model_copy(update={"url": choices.history})
+    return settings.model_copy(update=update)
+
+
+@contextmanager
+def built(choices: Choices, *, policy: bool = True) -> Iterator[Built]:
+    """The built router; closed at the end, whatever happens.
+
+    Args:
+        policy: False for work that decides nothing, and must not need a fitted profile.
+    """
+    from ..graphs.config import Surroundings, build, without_policy
+    from .console import progress_bar
+
+    settings, folder, _ = find_settings(choices)
+    if not policy:
+        settings = without_policy(settings)
+    with progress_bar() as progress:
+        found = build(settings, Surroundings(folder, progress=progress))
+    try:
+        yield found
+    finally:
+        found.router.close()

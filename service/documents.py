@@ -1,0 +1,156 @@
+"""Results as the JSON documents that other tools rely on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..policies.profile import Profile
+from ..policies.replay import ReplayReport
+from ..router.decisions import Attempt, Result, TrailStep
+from ..router.signals import Estimate, Reading, Signal, Unavailable
+
+__all__ = ["ask_document", "fit_document", "replay_document"]
+
+_SCHEMA = 1
+
+
+def ask_document(result: Result, names: tuple[str, ...]) -> dict[str, Any]:
+    """The document of `ask --json`; tiers by number, with their names beside them."""
+    return {
+        "schema": _SCHEMA,
+        "action": result.action.value,
+        "answer": result.answer,
+        "confidence": result.confidence,
+        "reason": result.reason,
+        "tier": result.tier,
+        "tier_name": None if result.tier is None else names[result.tier],
+        "model": result.model,
+        "rounds": result.rounds,
+        "cost": result.cost,
+        "latency_s": round(result.latency_s, 4),
+        "calls": result.calls,
+        "tokens": result.tokens,
+        "certificate": result.certificate,
+        "recognized": result.recognized,
+        "degraded": list(result.degraded),
+        "run_id": result.run_id,
+        "best": None if result.best is None else _attempt(result.best),
+        "passages": [{"id": p.id, "title": p.title, "score": p.score} for p in result.passages],
+        "trail": [_step(step) for step in result.trail],
+    }
+
+
+def _attempt(attempt: Attempt) -> dict[str, Any]:
+    return {
+        "tier": attempt.tier,
+        "round": attempt.round,
+        "retrieved": attempt.retrieved,
+        "answer": attempt.text,
+        "estimate": _estimate(attempt.estimate),
+    }
+
+
+def _step(step: TrailStep) -> dict[str, Any]:
+    return {
+        "step": step.step,
+        "request": step.request,
+        "tier": step.tier,
+        "outcome": step.outcome,
+        "signals": {name: _reading(reading) for name, reading in step.signals.items()},
+        "estimate": _estimate(step.estimate),
+        "compared": [
+            {"name": c.name, "value": c.value, "relation": c.relation, "bound": c.bound}
+            for c in step.compared
+        ],
+        "alternatives": [
+            {
+                "action": other.action.value,
+                "tier": other.tier,
+                "cost": other.cost,
+                "latency_s": other.latency_s,
+                "why_not": other.why_not,
+            }
+            for other in step.alternatives
+        ],
+        "action": step.action,
+        "reason": step.reason,
+        "cost": step.cost,
+        "elapsed_s": round(step.elapsed_s, 4),
+    }
+
+
+def _reading(reading: Reading) -> dict[str, Any]:
+    if isinstance(reading, Signal):
+        return {"value": reading.value, "raw": reading.raw, "direction": reading.direction}
+    return {"unavailable": reading.reason}
+
+
+def _estimate(estimate: Estimate | Unavailable | None) -> dict[str, Any] | None:
+    if isinstance(estimate, Estimate):
+        return {
+            "p": estimate.p,
+            "signal": estimate.signal,
+            "calibrated": estimate.calibrated,
+            "calibrator": estimate.calibrator,
+        }
+    return None if estimate is None else {"unavailable": estimate.reason}
+
+
+def fit_document(profile: Profile, report: ReplayReport) -> dict[str, Any]:
+    """The document of `fit --json`. `on_the_fitted_rows` is in-sample and says so by its name."""
+    return {
+        "schema": _SCHEMA,
+        "certified": False,
+        "not_certified": {
+            "needed_accepted_labels": None,
+            "to_collect": None,
+            "why": "fitted with --uncertified: no error rate was tested",
+        },
+        "targets": [],
+        "advice": list(profile.advice),
+        "fingerprint": profile.fingerprint,
+        "prices": dict(profile.prices),
+        "fitted_on": dict(profile.fitted_on),
+        "on_the_fitted_rows": _scalars(report),
+    }
+
+
+def replay_document(report: ReplayReport, profile: Profile) -> dict[str, Any]:
+    """The document of `replay --json`. The area metrics are null: this version has none."""
+    return {
+        "schema": _SCHEMA,
+        **_scalars(report),
+        "nauc": None,
+        "apgr": None,
+        "aiq": None,
+        "ibc_lift": None,
+        "selective_accuracy_50": report.selective_accuracy_50,
+        "accuracy_100": report.accuracy_100,
+        "selective_gain": report.selective_gain,
+        "served_from": [
+            {"tier": r.tier, "round": r.round, "retrieved": r.retrieved, "share": share}
+            for r, share in report.served_from.items()
+        ],
+        "intervals": {name: list(interval) for name, interval in report.intervals.items()},
+        "baselines": {
+            name: {"quality": b.quality, "cost": b.cost} for name, b in report.baselines.items()
+        },
+        "certificate": profile.certificate,
+        "profile": profile.fingerprint,
+    }
+
+
+def _scalars(report: ReplayReport) -> Mapping[str, Any]:
+    return {
+        "n": report.n,
+        "gated_share": report.gated_share,
+        "selective_risk": report.selective_risk,
+        "joint_risk": report.joint_risk,
+        "system_risk": report.system_risk,
+        "abstained_share": report.abstained_share,
+        "deferred_share": report.deferred_share,
+        "quality": report.quality,
+        "cost": report.cost,
+        "latency_s": report.latency_s,
+    }

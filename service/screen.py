@@ -1,0 +1,175 @@
+"""What people see: the trail of a run, growing step by step, and tables of numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from ..policies.replay import ReplayReport
+from ..router.decisions import Action, Comparison, Result, TrailStep
+from ..router.signals import Estimate, Reading, Signal, Unavailable
+
+__all__ = ["advice_lines", "cost_words", "replay_table", "result_panel", "show_step"]
+
+_BAR = 24
+_STYLES = {
+    "answer": "bold green",
+    "retrieve": "bold cyan",
+    "escalate": "bold magenta",
+    "abstain": "bold yellow",
+    "buy": "bold blue",
+}
+_QUIET = ("recall", "record")
+
+
+def cost_words(cost: float | None) -> str:
+    """A cost in the deployment's currency; `free`, `unknown`, or three significant digits."""
+    if cost is None:
+        return "price unknown"
+    if cost == 0:
+        return "free"
+    return f"{cost:.3g}" if cost >= 1e-4 else f"{cost * 1e6:.3g}e-6"
+
+
+def show_step(console: Console, step: TrailStep, names: tuple[str, ...]) -> None:
+    """Print one step of a trail."""
+    failed = step.outcome.startswith("failed")
+    if step.request in _QUIET and step.action is None and not failed:
+        return
+    console.print(_step(step, names, failed))
+
+
+def _step(step: TrailStep, names: tuple[str, ...], failed: bool) -> RenderableType:
+    who = "" if step.tier is None else f"{names[step.tier]} "
+    head = Table.grid(expand=True, padding=(0, 1))
+    head.add_column(ratio=1)
+    head.add_column(justify="right", style="dim", no_wrap=True)
+    left = Text(f"{step.step:>2} ", style="dim")
+    left.append(who, style="bold").append(step.request)
+    head.add_row(left, f"{step.elapsed_s:.2f} s   {cost_words(step.cost)}")
+    body: list[RenderableType] = [
+        Text(step.outcome, style="red" if failed else "italic", overflow="fold")
+    ]
+    if step.signals:
+        body.append(_signals(step.signals))
+    if isinstance(step.estimate, Estimate):
+        body.append(_bar(step.estimate, step.compared))
+    elif isinstance(step.estimate, Unavailable):
+        body.append(Text(f"no estimate: {step.estimate.reason}", style="yellow"))
+    if step.action is not None:
+        line = Text("→ ").append(step.action, style=_STYLES.get(step.action, "bold"))
+        body.append(line.append(f"  {step.reason}"))
+    return Group(head, Padding(Group(*body), (0, 0, 1, 4)))
+
+
+def _signals(signals: Mapping[str, Reading]) -> Text:
+    line = Text(style="dim")
+    missing = []
+    for name, reading in signals.items():
+        if isinstance(reading, Signal):
+            line.append(f"{name} ").append(f"{reading.value:.2f}", style="bold").append("   ")
+        else:
+            missing.append(name)
+    if missing:
+        line.append(f"(not available: {', '.join(missing)})")
+    return line
+
+
+def _bar(estimate: Estimate, compared: tuple[Comparison, ...]) -> Text:
+    """The estimate as a bar, with a mark at the number that it was compared with."""
+    filled = round(estimate.p * _BAR)
+    cells = ["━"] * filled + ["╌"] * (_BAR - filled)
+    bound = compared[0].bound if compared else None
+    if bound is not None:
+        cells[min(_BAR - 1, int(bound * _BAR))] = "┃"
+    sure = bound is not None and estimate.p >= bound
+    line = Text("".join(cells), style="green" if sure else "yellow")
+    line.append(f" {estimate.p:.2f}", style="bold")
+    if bound is not None:
+        line.append(f" {'≥' if sure else '<'} {bound:.2f}")
+    kind = "calibrated" if estimate.calibrated else "not calibrated"
+    return line.append(f"  {estimate.signal}, {kind}", style="dim")
+
+
+def result_panel(result: Result, names: tuple[str, ...]) -> RenderableType:
+    """How the run ended, in a box."""
+    if result.action is Action.ANSWER:
+        body = Text(result.answer or "", style="bold")
+        title, style = "answer", "green"
+    else:
+        body = Text("I do not know.", style="bold")
+        if result.best is not None:
+            body.append(f"\nThe best guess was: {result.best.text}", style="dim not bold")
+        title, style = "abstained", "yellow"
+    lines = [
+        Panel(body, title=title, title_align="left", border_style=style),
+        _summary(result, names),
+    ]
+    lines += [Text(f"degraded: {what}", style="red") for what in result.degraded]
+    if result.certificate is None:
+        lines.append(Text("uncertified: no error rate is promised", style="dim"))
+    return Group(*lines)
+
+
+def _summary(result: Result, names: tuple[str, ...]) -> Text:
+    line = Text()
+    if result.tier is not None:
+        line.append(names[result.tier], style="bold").append(f" ({result.model})  ")
+    if result.confidence is not None:
+        line.append(f"{result.confidence:.2f} sure  ")
+    line.append(
+        f"{_count(result.calls, 'call')}, {_count(result.rounds, 'search', 'searches')}, "
+        f"{_count(result.tokens, 'token')}, {result.latency_s:.2f} s, {cost_words(result.cost)}"
+    )
+    line.append(f"\n{result.reason}", style="dim")
+    return line
+
+
+def _count(n: int, noun: str, many: str | None = None) -> str:
+    return f"{n:,} {noun if n == 1 else many or noun + 's'}"
+
+
+def advice_lines(advice: tuple[str, ...]) -> RenderableType:
+    """Advice, a line each."""
+    return Group(*(Text(f"• {line}") for line in advice))
+
+
+def replay_table(report: ReplayReport, names: tuple[str, ...]) -> RenderableType:
+    """The gate beside the baselines, and what it did."""
+    table = Table(title=f"{report.n} questions", title_justify="left")
+    for column, justify in (("", "left"), ("quality", "right"), ("cost per question", "right")):
+        table.add_column(column, justify=justify)  # type: ignore[arg-type] # a Literal to rich
+    table.add_row(
+        "gate", _number(report, "quality"), _number(report, "cost", money=True), style="bold"
+    )
+    for name, baseline in report.baselines.items():
+        table.add_row(name, f"{baseline.quality:.3f}", cost_words(baseline.cost))
+    facts = Table.grid(padding=(0, 2))
+    for label, name in (
+        ("answered", "gated_share"),
+        ("wrong among the answered", "selective_risk"),
+        ("asked a larger tier", "deferred_share"),
+        ("accuracy of the surer half, less that of all", "selective_gain"),
+    ):
+        facts.add_row(label, _number(report, name))
+    for rung, share in report.served_from.items():
+        seen = "with passages" if rung.retrieved else "closed book"
+        facts.add_row(f"answered by {names[rung.tier]} {seen}", f"{share:.3f}")
+    return Group(table, facts)
+
+
+def _number(report: ReplayReport, name: str, *, money: bool = False) -> str:
+    value = getattr(report, name)
+    if value is None:
+        return "undefined"
+    words = cost_words(value) if money else f"{value:.3f}"
+    interval = report.intervals.get(name)
+    if interval is None:
+        return words
+    low, high = (cost_words(x) if money else f"{x:.3f}" for x in interval)
+    return f"{words} [{low}, {high}]"
