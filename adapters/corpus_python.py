@@ -67,7 +67,7 @@ def python_docs_passages() -> list[SourcePassage]:
 def _without_twins(entries: Iterable[Entry]) -> Iterable[Entry]:
     """Of equal docstrings in one module that with the shortest name: no `random.Random.choice`."""
     best: dict[tuple[str, str, str], Entry] = {}
-    for entry in sorted(entries, key=lambda entry: (entry.name.count("."), entry.name)):
+    for entry in sorted(entries, key=lambda entry: (entry.name.count("."), len(entry.name), entry)):
         best.setdefault(
             (entry.name.partition(".")[0], entry.name.rpartition(".")[2], entry.doc), entry
         )
@@ -139,7 +139,7 @@ def _unmarked(text: str) -> str:
 # A line of its own, such as "str.count(sub[, start[, end]])", above an indented explanation.
 _DEFINITION = re.compile(
     r"(?:(?:class|exception|static|classmethod|async|coroutine) )*"
-    r"([A-Za-z_]\w*(?:\.\w+)+|\w+(?=\())(\(.*)?$"
+    r"([A-Za-z_]\w*(?:\.\w+)+)(\(.*)?$"
 )
 
 

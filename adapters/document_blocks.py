@@ -36,6 +36,7 @@ _ITEM = re.compile(r"\s*(?:[-*+]|\d{1,3}[.)])\s+")
 _ROW = re.compile(r"\s*[|>]")
 _COLUMNS = re.compile(r"\s*\S*[^\s.!?:;,]\s{2,}\S")
 _RAGGED = 10
+_LONGEST_TITLE = 100
 _BLANKS = re.compile(r"\s+")
 
 
@@ -53,23 +54,27 @@ def text_blocks(text: str, *, markdown: bool = False) -> Iterator[Block]:
     for line in lines:
         fence = _FENCE.match(line) if markdown else None
         heading = _ATX_HEADING.match(line) if markdown else None
-        if fence or heading or not line.strip():
+        underline = None if fence or heading else _UNDERLINE.match(line)
+        if underline and len(paragraph) == 1 and _is_title(paragraph[0], line, markdown):
+            yield from _block("heading", _inline(paragraph.pop(), markdown))
+        if fence or heading or underline or not line.strip():
             yield from _paragraph(paragraph, markdown)
             paragraph = []
         if fence:
             yield from _block("code", "\n".join(_fenced(lines, fence[1])))
         elif heading:
             yield from _block("heading", _inline(heading[1] or "", markdown))
-        elif len(paragraph) == 1 and _underlines(line, paragraph[0]):
-            yield from _block("heading", _inline(paragraph.pop(), markdown))
-        elif line.strip() and not (_UNDERLINE.match(line) and not paragraph):
+        elif not underline and line.strip():
             paragraph.append(line)
     yield from _paragraph(paragraph, markdown)
 
 
-def _underlines(line: str, title: str) -> bool:
-    """Whether `line` underlines `title`; a much shorter rule is a separator instead."""
-    return bool(_UNDERLINE.match(line)) and 2 * len(line.strip()) >= len(title.strip())
+def _is_title(title: str, underline: str, markdown: bool) -> bool:
+    """Whether the line makes the one above a heading; else it is a rule across the page."""
+    length = len(title.strip())
+    if markdown and underline.strip()[0] in "=-":
+        return length <= _LONGEST_TITLE
+    return length <= 2 * len(underline.strip())
 
 
 def _fenced(lines: Iterator[str], fence: str) -> Iterator[str]:
@@ -102,7 +107,9 @@ def _stands_alone(before: str, line: str, width: int) -> bool:
     if _ITEM.match(line) or _ROW.match(line) or _COLUMNS.match(line):
         return True
     item = _ITEM.match(before)
-    if _indent(line) not in (_indent(before), item.end() if item else _indent(before)):
+    if item and _indent(line) == item.end():
+        return False
+    if _indent(line) != _indent(before):
         return True
     next_word = line.split(maxsplit=1)[0]
     return len(before.rstrip()) + 1 + len(next_word) <= width - _RAGGED

@@ -117,7 +117,7 @@ def read_document(path: str, data: bytes) -> ReadDocument:
     passages = tuple(_passages(path, text))
     if not passages:
         return ReadDocument((), "it holds no text" if text.strip() else "it is empty")
-    remark = f"{lost} undecodable characters were replaced; is it UTF-8?" if lost else None
+    remark = f"undecodable bytes were replaced, {lost} in all; is it UTF-8?" if lost else None
     return ReadDocument(passages, remark)
 
 

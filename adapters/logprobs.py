@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeGuard
 
+from ..router.content import special_flags
 from ..router.evidence import Alternative, Token
 
 __all__ = ["TokenReading", "read_logprobs", "spell"]
@@ -54,9 +55,14 @@ def read_logprobs(raw: object) -> TokenReading:
     return _entries(entries)
 
 
-def spell(tokens: Iterable[Token], text: str) -> bool:
-    """Whether the tokens join to the text, outer white space aside."""
-    return "".join([token.token for token in tokens]).strip() == text.strip()
+def spell(tokens: Sequence[Token], text: str) -> bool:
+    """Whether the tokens join to the text, outer white space and control tokens aside."""
+    wanted = text.strip()
+    if "".join([token.token for token in tokens]).strip() == wanted:
+        return True
+    flags = special_flags(tokens)
+    plain = [token.token for token, special in zip(tokens, flags, strict=True) if not special]
+    return "".join(plain).strip() == wanted
 
 
 def _entries(entries: Sequence[Any]) -> TokenReading:

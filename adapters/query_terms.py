@@ -18,6 +18,7 @@ __all__ = ["MAX_TERMS", "QueryTerm", "name_parts", "name_words", "query_terms", 
 MAX_TERMS = 48
 """Distinct words of a query that are looked for: a pasted page would cost milliseconds more."""
 
+_LONGEST_QUERY = 20_000
 _TOKEN = re.compile(r"\w+(?:[.-]\w+)*")
 _NAME = re.compile(r"\w+(?:\.\w+)*")
 # "JSONDecodeError" -> JSON Decode Error; "b64encode" -> b 64 encode.
@@ -66,7 +67,7 @@ def query_terms(query: str) -> tuple[QueryTerm, ...]:
     A word counts as a name where it looks like one (`os.path`, `read_text`, `ZipFile`), where it
     is capitalized inside of a sentence, or where the next word says so ("the json module").
     """
-    tokens = _TOKEN.findall(search_form(query))
+    tokens = _TOKEN.findall(search_form(query[:_LONGEST_QUERY]))
     found: dict[str, QueryTerm] = {}
     for position, token in enumerate(tokens):
         if token in found or not content_words(token):

@@ -57,6 +57,10 @@ class FieldWeights:
 
 # Equal scores are ordered by id, which takes a few hits more than are asked for.
 _SPARE_HITS = 8
+# A word in more than this share of many passages multiplies the time of a search (3 ms instead of
+# 1 over 100,000) and left out of it changes no ranking that we measured.
+_COMMON_SHARE = 0.5
+_COMMON_FROM = 5_000
 
 
 class TantivyRetriever:
@@ -120,12 +124,19 @@ class TantivyRetriever:
     def _query(self, terms: Sequence[QueryTerm]) -> Query:
         from tantivy import Occur, Query
 
-        done: set[str] = set()
+        stems = {stem for term in terms for stem in self._stemmer.analyze(term.words)}
+        common = {stem for stem in stems if self._is_common(stem)}
+        done = set[str]() if common == stems else common
         wanted = [part for term in terms for part in self._parts(term, done)]
         return Query.boolean_query([(Occur.Should, part) for part in wanted])
 
+    def _is_common(self, stem: str) -> bool:
+        """Whether looking for it costs much and tells little."""
+        frequency = self._searcher.doc_freq("body", stem)
+        return frequency >= _COMMON_FROM and frequency > _COMMON_SHARE * self.size
+
     def _parts(self, term: QueryTerm, done: set[str]) -> Iterator[Query]:
-        """What a term asks for; stems that an earlier term has asked for (`done`) are left out."""
+        """What a term asks for, stems that are `done` left out; each is done from then on."""
         from tantivy import Query
 
         weights = self._weights

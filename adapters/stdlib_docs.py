@@ -229,6 +229,8 @@ def _signature(thing: object, doc: str, bound: bool = True) -> str:
         # C functions without a signature, or with a default that cannot be evaluated.
         return ""
     shown = _ADDRESS.sub("", shown)
+    if sys.executable:
+        shown = shown.replace(repr(sys.executable), "sys.executable")
     return re.sub(r"^\((?:self|cls)(?:, /)?(?:, )?", "(", shown) if bound else shown
 
 

@@ -132,13 +132,13 @@ def next_node(state: Mapping[str, Any]) -> Node:
     return _NODE_OF[state["pending"]]
 
 
-def result_of(state: Mapping[str, Any]) -> Result:
+def result_of(state: Mapping[str, Any] | None) -> Result:
     """How the run ended, from what the graph returned or from a checkpoint's values.
 
     Raises:
         UsageError: the run has not ended: it was interrupted and waits to be resumed.
     """
-    result = state.get("result")
+    result = None if state is None else state.get("result")
     if result is None:
         raise UsageError(
             "this run has not ended; resume it with `graph.invoke(None, config)`, or with "
@@ -155,16 +155,19 @@ def schemas() -> tuple[type[Any], type[Any], type[Any]]:
     from langgraph.channels import EphemeralValue
     from langgraph.managed import RemainingSteps
 
+    # Studio asks pydantic for their JSON schemas, which takes no other TypedDict on Python 3.11.
+    from typing_extensions import TypedDict as Typed
+
     fields: dict[str, Any] = {
         "question": Annotated[str, EphemeralValue],
         "run_id": Annotated[str, EphemeralValue],
         "run": dict[str, Any] | None,
         "pending": str,
-        "terms": Terms,
+        "terms": dict[str, Any],
         "result": dict[str, Any] | None,
         "remaining": RemainingSteps,
     }
-    make = cast(Any, TypedDict)
+    make = cast(Any, Typed)
     state = make("RouterState", fields)
     given = make("RouterInput", {"question": str, "run_id": str}, total=False)
     returned = make("RouterOutput", {"result": dict[str, Any] | None})

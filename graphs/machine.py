@@ -229,7 +229,7 @@ def build_graph(
     graph.add_conditional_edges("retrieve", next_node, ["draft", "assess", "finish"])
     graph.add_edge("finish", END)
     compiled = graph.compile(checkpointer=checkpointer, name=name)
-    return compiled.with_config(recursion_limit=_LIMIT_PER_STEP * plan.budget.max_steps)
+    return compiled.with_config(recursion_limit=_LIMIT_PER_STEP * max(1, plan.budget.max_steps))
 
 
 def _as_runnable(function: NodeFunction, *, door: SyncDoor) -> Runnable[RouterState, Any]:

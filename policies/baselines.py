@@ -27,9 +27,12 @@ def baselines(table: OutcomeTable, gate_cost: float) -> Mapping[str, Baseline]:
     round of passages. ``random-mix`` sends a random share to the large tier such that it costs
     what the gate costs (the nearer end where it cannot). ``best-single`` is the one rung that is
     right most often. ``oracle`` takes the cheapest right attempt, and the cheapest of all where
-    none is right. A rule is left out where a question lacks its row.
+    none is right. A rule is left out where a question lacks its row, or nobody has judged it.
     """
-    ladders = list(table.queries.values())
+    ladders = [
+        {rung: row for rung, row in ladder.items() if row.loss is not None}
+        for ladder in table.queries.values()
+    ]
     rungs = sorted(set.intersection(*(set(ladder) for ladder in ladders)))
     fixed = {rung: _always(ladders, rung) for rung in rungs}
     found: dict[str, Baseline] = {}
@@ -46,12 +49,14 @@ def baselines(table: OutcomeTable, gate_cost: float) -> Mapping[str, Baseline]:
         found["random-mix"] = _mix(found["always-small"], found["always-large"], gate_cost)
     if fixed:
         found["best-single"] = max(fixed.values(), key=lambda b: (b.quality, -b.cost))
-    found["oracle"] = _oracle(ladders)
+    if all(ladders):
+        found["oracle"] = _oracle(ladders)
     return found
 
 
 def _right(row: Outcome) -> float:
-    return 0.0 if row.loss is None else 1.0 - row.loss
+    assert row.loss is not None
+    return 1.0 - row.loss
 
 
 def _always(ladders: Sequence[Mapping[Rung, Outcome]], rung: Rung) -> Baseline:
@@ -61,7 +66,7 @@ def _always(ladders: Sequence[Mapping[Rung, Outcome]], rung: Rung) -> Baseline:
 
 def _mix(small: Baseline, large: Baseline, cost: float) -> Baseline:
     spread = large.cost - small.cost
-    share = 0.0 if spread <= 0 else min(1.0, max(0.0, (cost - small.cost) / spread))
+    share = min(1.0, max(0.0, (cost - small.cost) / spread)) if spread else 0.0
     quality = small.quality + share * (large.quality - small.quality)
     return Baseline(quality, small.cost + share * spread)
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from reprlib import repr as shown
 from typing import Any
 
 from ..router.decisions import Rung
@@ -53,6 +55,16 @@ class OutcomeTable:
 
     queries: Mapping[str, Mapping[Rung, Outcome]]
 
+    def row(self, query_id: str, rung: Rung) -> Outcome | None:
+        """The row that an attempt on `rung` would have, None where the table lacks it.
+
+        A search in vain (no row of the question stands on its round) leaves the prompt as it was,
+        so an attempt after it is the attempt of the round before.
+        """
+        ladder = self.queries[query_id]
+        last = max(known.round for known in ladder)
+        return ladder.get(rung if rung.round <= last else rung._replace(round=last))
+
     @property
     def tiers(self) -> int:
         """How many tiers the table speaks of."""
@@ -82,10 +94,13 @@ class OutcomeTable:
 
 
 _KNOWN = frozenset(Outcome.__dataclass_fields__) - {"extra"}
+_LARGEST = sys.float_info.max
 
 
 def read_outcomes(path: Path) -> OutcomeTable:
     """Read an outcome table (JSON Lines, gzipped or not).
+
+    Required are query_id, tier, round, retrieved, loss (null where nobody has judged) and cost.
 
     Raises:
         BadInput: names file, line and field; also for a key that occurs twice, or no row at all.
@@ -141,38 +156,39 @@ class _Fields:
 
     def number(self, name: str, value: Any, low: float, high: float) -> float:
         if isinstance(value, bool) or not isinstance(value, int | float):
-            raise self.bad(name, f"expected a number, got {value!r}")
-        if not (math.isfinite(value) and low <= value <= high):
-            raise self.bad(name, f"expected a number in [{low:g}, {high:g}], got {value!r}")
+            raise self.bad(name, f"expected a number, got {shown(value)}")
+        # The bounds come first: a whole number may be too large to be a float at all.
+        if not (low <= value <= high and value <= _LARGEST):
+            raise self.bad(name, f"expected a number in [{low:g}, {high:g}], got {shown(value)}")
         return float(value)
 
     def whole(self, name: str) -> int:
         value = self.get(name)
         if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-            raise self.bad(name, f"expected a whole number from 0, got {value!r}")
+            raise self.bad(name, f"expected a whole number from 0, got {shown(value)}")
         return value
 
     def text_or_none(self, name: str) -> str | None:
         value = self._data.get(name)
         if value is not None and not isinstance(value, str):
-            raise self.bad(name, f"expected a text or null, got {value!r}")
+            raise self.bad(name, f"expected a text or null, got {shown(value)}")
         return value
 
     def mapping(self, name: str) -> Mapping[str, Any]:
-        value = self._data.get(name) or {}
-        if not isinstance(value, dict):
-            raise self.bad(name, f"expected an object, got {value!r}")
-        return value
+        value = self._data.get(name)
+        if value is not None and not isinstance(value, dict):
+            raise self.bad(name, f"expected an object, got {shown(value)}")
+        return value or {}
 
 
 def _row(data: Mapping[str, Any], file: str, line: int) -> Outcome:
     fields = _Fields(data, file, line)
     query_id = fields.get("query_id")
-    if isinstance(query_id, bool) or not isinstance(query_id, str | int):
-        raise fields.bad("query_id", f"expected a text, got {query_id!r}")
+    if isinstance(query_id, bool) or not isinstance(query_id, str | int) or query_id == "":
+        raise fields.bad("query_id", f"expected a text, got {shown(query_id)}")
     retrieved = fields.get("retrieved")
     if not isinstance(retrieved, bool):
-        raise fields.bad("retrieved", f"expected true or false, got {retrieved!r}")
+        raise fields.bad("retrieved", f"expected true or false, got {shown(retrieved)}")
     loss, latency = fields.get("loss"), data.get("latency_s")
     signals = {
         name: None if value is None else fields.number(f"signals.{name}", value, 0.0, 1.0)

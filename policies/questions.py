@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from reprlib import repr as shown
 from typing import Any
 
 from ..router.errors import BadInput
 from ..router.tables import read_lines
-from ..router.text import contains_answer
+from ..router.text import clean_question, contains_answer, normalize_answer
 
-__all__ = ["Question", "is_right", "read_questions"]
+__all__ = ["Question", "is_right", "read_questions", "round_robin"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,22 +60,44 @@ def read_questions(path: Path, split: str | None = None) -> tuple[Question, ...]
     return kept
 
 
+def round_robin(
+    questions: Sequence[Question], per_topic: int | None = None
+) -> tuple[Question, ...]:
+    """One question of each topic after the other, so that any beginning covers all topics.
+
+    Args:
+        per_topic: keep at most so many of each topic; None keeps all.
+    """
+    seen: Counter[str | None] = Counter()
+    ranked = []
+    for question in questions:
+        ranked.append((seen[question.topic], question))
+        seen[question.topic] += 1
+    ranked.sort(key=lambda pair: pair[0])  # stable: the file's order within a round
+    return tuple(q for rank, q in ranked if per_topic is None or rank < per_topic)
+
+
 def _question(data: dict[str, Any], file: str, line: int) -> Question:
+    def bad(name: str, expected: str) -> BadInput:
+        got = shown(data.get(name))
+        return BadInput(f"expected {expected}, got {got}", file=file, line=line, field=name)
+
     def text(name: str) -> str:
         value = data.get(name)
-        if not isinstance(value, str) or not value.strip():
-            raise BadInput(f"expected a text, got {value!r}", file=file, line=line, field=name)
+        if not isinstance(value, str) or not clean_question(value):
+            raise bad(name, "a text")
         return value
 
     answers = data.get("answers")
     if not isinstance(answers, list) or not answers or not all(isinstance(a, str) for a in answers):
-        raise BadInput(
-            f"expected a list of texts, got {answers!r}", file=file, line=line, field="answers"
-        )
+        raise bad("answers", "a list of texts")
+    if not all(normalize_answer(form) for form in answers):
+        # Such a form is found in no answer, so the question could never be answered rightly.
+        raise bad("answers", "a word beside articles and punctuation in each")
     topic, split = data.get("topic"), data.get("split")
     return Question(
         text("id"),
-        text("question"),
+        clean_question(text("question")),
         tuple(answers),
         None if topic is None else str(topic),
         None if split is None else str(split),

@@ -8,7 +8,15 @@ from .decisions import Action, Attempt, Buy, Choice
 from .protocols import Situation
 from .signals import Estimate
 
-__all__ = ["best_attempt", "not_open", "why_incomplete"]
+__all__ = ["attempt_of", "best_attempt", "not_open", "why_incomplete", "with_cost"]
+
+
+def attempt_of(attempts: Sequence[Attempt], id: str | None) -> Attempt | None:
+    """The attempt of that id."""
+    for attempt in attempts:
+        if attempt.id == id:
+            return attempt
+    return None
 
 
 def best_attempt(attempts: Sequence[Attempt]) -> Attempt | None:
@@ -19,10 +27,32 @@ def best_attempt(attempts: Sequence[Attempt]) -> Attempt | None:
     best, highest = None, -2.0
     for attempt in attempts:
         estimate = attempt.estimate
-        p = estimate.p if isinstance(estimate, Estimate) else -1.0
-        if p > highest and attempt.is_complete:
-            best, highest = attempt, p
+        if isinstance(estimate, Estimate):  # the loop estimates complete attempts alone
+            if estimate.p > highest:
+                best, highest = attempt, estimate.p
+        elif highest < -1.0 and attempt.is_complete:
+            best, highest = attempt, -1.0
     return best
+
+
+def with_cost(attempt: Attempt, signal: str, cost: float | None) -> Attempt:
+    """The attempt with what was paid for a signal; spelled out, since `replace` is slow."""
+    before = attempt.signal_costs.get(signal, 0.0)
+    total = None if cost is None or before is None else before + cost
+    return Attempt(
+        attempt.id,
+        attempt.tier,
+        attempt.round,
+        attempt.retrieved,
+        attempt.text,
+        attempt.finish_reason,
+        attempt.cost,
+        attempt.latency_s,
+        attempt.signals,
+        {**attempt.signal_costs, signal: total},
+        attempt.estimate,
+        attempt.passage_ids,
+    )
 
 
 def why_incomplete(attempt: Attempt) -> str:
@@ -42,7 +72,8 @@ def not_open(choice: Choice, situation: Situation, attempts: Sequence[Attempt]) 
     if choice.action is Action.ANSWER:
         if choice.attempt is None:
             return None if situation.can_answer else "there is no whole answer to serve"
-        whole = any(a.id == choice.attempt and a.is_complete for a in attempts)
+        named = attempt_of(attempts, choice.attempt)
+        whole = named is not None and named.is_complete
         return None if whole else f"attempt {choice.attempt!r} is not a whole answer"
     if choice.action is Action.RETRIEVE:
         return None if situation.retrieve is not None else "retrieving is closed"

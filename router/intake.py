@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from .attempts import with_cost
 from .budget import Spend
 from .conversation import is_follow_up
 from .decisions import Action, Attempt, Decision
@@ -67,8 +68,10 @@ def charge(spend: Spend, reply: Reply) -> None:
         spend.cost += reply.cost
     if reply.elapsed_s > 0.0:
         spend.elapsed_s += reply.elapsed_s
-    spend.calls += max(0, reply.calls)
-    spend.tokens += max(0, reply.tokens)
+    if reply.calls > 0:
+        spend.calls += reply.calls
+    if reply.tokens > 0:
+        spend.tokens += reply.tokens
 
 
 def take(
@@ -145,30 +148,27 @@ def _take_draft(
         return
     assert isinstance(outcome, Drafted)
     passages, attempts = request.passages, state.attempts
-    generation = _clean(outcome.generation)
+    generation = outcome.generation
+    text = clean_text(generation.text)
+    if text != generation.text:
+        generation = replace(generation, text=text)
     attempt = Attempt(
         str(len(attempts) + 1),
         tier,
         state.round,
         bool(passages),
-        generation.text.strip(),
+        text.strip(),
         generation.finish_reason,
         reply.cost,
         reply.elapsed_s,
-        passage_ids=tuple([passage.id for passage in passages]),
+        passage_ids=tuple([passage.id for passage in passages]) if passages else (),
     )
-    previous = tuple([earlier.text for earlier in attempts])
+    previous = tuple([earlier.text for earlier in attempts]) if attempts else ()
     evidence[attempt.id] = Evidence(
         state.question, generation, passages=passages, previous_answers=previous
     )
     state.current = len(attempts)
     attempts.append(attempt)
-
-
-def _clean(generation: Generation) -> Generation:
-    """The generation with a text that can be shown, searched for and stored."""
-    text = clean_text(generation.text)
-    return generation if text == generation.text else replace(generation, text=text)
 
 
 def _take_passages(state: RunState, outcome: Outcome) -> None:
@@ -197,16 +197,14 @@ def _take_purchase(
     assert current is not None and name is not None
     attempt = state.attempts[current]
     if reply.cost != 0.0:
-        spent = attempt.signal_costs.get(name, 0.0)
-        total = None if reply.cost is None or spent is None else spent + reply.cost
-        attempt = replace(attempt, signal_costs={**attempt.signal_costs, name: total})
+        attempt = with_cost(attempt, name, reply.cost)
     problem = _purchase_problem(request, outcome)
     if problem is None or isinstance(outcome, Sampled):  # too few samples may serve another signal
         known = evidence_of(state, evidence, attempt)
         evidence[attempt.id] = with_outcome(known, request, outcome)
     if problem is not None:
         reading = Unavailable(f"could not be bought: {problem}")
-        attempt = replace(attempt, signals={**attempt.signals, name: reading})
+        attempt = attempt.assessed({**attempt.signals, name: reading}, attempt.estimate)
         state.settled.append(name)
         state.buying = None
     state.attempts[current] = attempt

@@ -22,7 +22,7 @@ from typing import Any
 from .attempts import not_open, why_incomplete
 from .budget import Budget, Forecast
 from .conversation import is_follow_up, search_query
-from .decisions import Action, Attempt, Buy, Decision, Result, Rung, TrailStep
+from .decisions import Action, Attempt, Buy, Choice, Decision, Result, Rung
 from .evidence import Evidence, Turn
 from .forecasts import Fit, Outlook
 from .guards import assess_safely, decide_safely, judge_safely, read_safely
@@ -44,9 +44,9 @@ from .requests import (
     Retrieve,
 )
 from .results import make_result
-from .signals import Estimate, Unavailable
+from .signals import Unavailable
 from .state import RunState, freeze, thaw
-from .trail import decided, describe_outcome, describe_request
+from .trail import Step, closed_step, opened_step
 
 __all__ = ["Run", "open_run", "resume_run"]
 
@@ -128,7 +128,7 @@ class Run:
         self.request: Request | None = None
         self.result: Result | None = None
         self._outlook = Outlook(plan, state)
-        self._step: OpenStep | TrailStep | None = None  # of the last reply, not in the trail yet
+        self._step: Step | None = None  # of the last reply, while it is not in the trail
 
     def start(self) -> None:
         """Set the first request."""
@@ -176,8 +176,10 @@ class Run:
 
     def proceed(self) -> Request | Result:
         """Decide on what was taken in: set and return the next request, or the result."""
-        if self.state.trail:
-            self._step = self.state.trail.pop()
+        if self.request is not None:
+            return self.request
+        if self.result is None and self.state.trail:
+            self._step = self.state.trail.pop()  # what is concluded belongs to the last step
         return self._go_on()
 
     def _take_in(self, reply: Reply) -> None:
@@ -189,7 +191,7 @@ class Run:
             raise RuntimeError(f"{came} is no reply to {asked}; reply to the pending request")
         charge(state.spend, reply)
         state.steps += 1
-        self._step = opened(len(state.trail) + 1, request, reply)
+        self._step = opened_step(len(state.trail) + 1, request, reply)
         self.request = None
         take(self.plan, state, self.evidence, request, reply)
 
@@ -201,14 +203,21 @@ class Run:
             self._enter()
         elif phase == "draft":
             self._draft_again()
-        elif self.request is None and self.result is None: 
+        if self._step is not None:
             self._close_step()
+        if self.request is not None:
+            return self.request
+        if self.result is None:
             self.result = make_result(self.plan, self.state)
-        self._close_step()
-        if self.result is not None:
-            return self.result
-        assert self.request is not None
-        return self.request
+        return self.result
+
+    def _close_step(self, choice: Choice | None = None, situation: Situation | None = None) -> None:
+        """Write the last step into the trail, with what was concluded from it."""
+        step, state = self._step, self.state
+        if step is not None:
+            attempt = None if choice is None else self._current()
+            state.trail.append(closed_step(step, choice, attempt, situation))
+            self._step = None
 
     # --- deciding ------------------------------------------------------------------------------
 
@@ -225,8 +234,7 @@ class Run:
                     return
                 closed.append(f"{spec.name}: {why_not}")
             decision = Decision(Action.ABSTAIN, "no tier can draft: " + "; ".join(closed))
-        if state.trail:
-            state.trail[-1] = decided(state.trail[-1], decision, self._current(), None)
+        self._close_step(decision)
         self._conclude(decision)
 
     def _draft_again(self) -> None:
@@ -247,8 +255,11 @@ class Run:
             return "no passage fits its context"
         why_not = state.budget.refusal(state.spend, fit.forecast)
         if why_not is None:
-            self.request = Draft(tier, fit.passages, fit.forecast, self.time_left())
+            self._request_draft(tier, fit)
         return why_not
+
+    def _request_draft(self, tier: int, fit: Fit) -> None:
+        self.request = Draft(tier, fit.passages, fit.forecast, self.time_left())
 
     def _assess_and_decide(self) -> None:
         attempt = self._current()
@@ -257,8 +268,11 @@ class Run:
             return
         evidence = evidence_of(self.state, self.evidence, attempt)
         attempt = self._assess(attempt, evidence)
-        if self.state.buying is None or not self._continue_purchase(evidence):
-            self._decide(self._current(), evidence)
+        if self.state.buying is not None:
+            if self._continue_purchase(evidence):
+                return
+            attempt = self._current()  # it says now why the purchase was given up
+        self._decide(attempt, evidence)
 
     def _assess(self, attempt: Attempt, evidence: Evidence) -> Attempt:
         """Read every signal whose needs are met and that was not read yet; estimate anew."""
@@ -274,14 +288,13 @@ class Run:
                 state.settled.append(name)
                 if state.buying == name:
                     state.buying = None
-        estimate: Estimate | Unavailable
         if attempt.is_complete:
             estimate = assess_safely(plan.assessor, attempt.rung, signals)
         else:
             estimate = Unavailable(why_incomplete(attempt))
-        assessed = attempt.assessed(signals, estimate)
-        self._replace_current(assessed)
-        return assessed
+        attempt = attempt.assessed(signals, estimate)
+        self._replace_current(attempt)
+        return attempt
 
     def _continue_purchase(self, evidence: Evidence) -> bool:
         """Request the next missing part of the signal that is being bought; False if none is."""
@@ -315,14 +328,15 @@ class Run:
         if refused is not None:
             state.degraded.append(f"policy: {refused}")
             choice = Decision(Action.ABSTAIN, f"the policy's choice was not open: {refused}")
-        state.trail[-1] = decided(state.trail[-1], choice, attempt, situation)
+        self._close_step(choice, situation)
         if not isinstance(choice, Buy):
             self._act(choice, situation)
             return
         assert evidence is not None
         state.buying = choice.signal
-        if not self._continue_purchase(evidence):
-            self._decide(self._current(), evidence)  # it is settled now, and not offered again
+        if not self._continue_purchase(evidence):  # it is settled now, and not offered again
+            self._step = state.trail.pop()
+            self._decide(self._current(), evidence)
 
     def _act(self, decision: Decision, situation: Situation) -> None:
         plan, state = self.plan, self.state
@@ -339,7 +353,7 @@ class Run:
             tier = tiers[0] if decision.tier is None else tiers[tiers.index(decision.tier)]
             fit = self._outlook.fit(tier)
             assert isinstance(fit, Fit)
-            self.request = Draft(tier, fit.passages, fit.forecast, self.time_left())
+            self._request_draft(tier, fit)
         else:
             self._conclude(decision)
 

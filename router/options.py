@@ -41,7 +41,7 @@ def situation_of(outlook: Outlook, attempt: Attempt | None, evidence: Evidence |
         attempt,
         estimate,
         best_attempt(state.attempts),
-        attempt is not None and attempt.is_complete,
+        isinstance(estimate, Estimate) or (attempt is not None and attempt.is_complete),
         _retrieve_option(outlook, left, closed),
         _escalate_options(outlook, left, closed),
         () if evidence is None or left < 1 else _buy_options(outlook, evidence),

@@ -198,13 +198,17 @@ class Performer:
             RecallQuery(session.tenant, session.thread, request.question, self.fingerprint)
         )
 
+    def _fingerprint_of(self, run: RunView) -> str:
+        """An answer that leaned on earlier turns must not be taken for one that stood alone."""
+        return f"{self.fingerprint}+turns" if run.turns else self.fingerprint
+
     async def _record(self, request: Record, session: Session, run: RunView) -> Outcome:
         if self.history is None:
             return Failure("unsupported", "no history is configured")
         record = RunRecord(
             session.tenant,
             session.thread,
-            self.fingerprint,
+            self._fingerprint_of(run),
             request.result,
             self._now(),
             dict(run.evidence or {}),

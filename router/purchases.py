@@ -8,7 +8,7 @@ from typing import Literal
 
 from .budget import NOTHING, Forecast
 from .comparisons import has_comparison, pairs_to_compare, with_comparison
-from .evidence import Evidence
+from .evidence import Evidence, Generation
 from .forecasts import Outlook, call_forecast
 from .protocols import Estimator, Needs
 from .requests import (
@@ -109,14 +109,7 @@ def purchase_request(
 def with_outcome(evidence: Evidence, request: Request, outcome: Outcome) -> Evidence:
     """The evidence with what was bought in it."""
     if isinstance(outcome, Sampled):
-        # Matrices over fewer samples would be read as if they held the new ones.
-        return replace(
-            evidence,
-            samples=evidence.samples + outcome.generations,
-            nli=None,
-            greedy_similarity=None,
-            sample_similarity=None,
-        )
+        return _with_samples(evidence, evidence.samples + outcome.generations)
     if isinstance(outcome, Asked):
         assert isinstance(request, Ask)
         return replace(evidence, asked={**evidence.asked, request.kind: outcome.generations})
@@ -124,3 +117,28 @@ def with_outcome(evidence: Evidence, request: Request, outcome: Outcome) -> Evid
         return replace(evidence, critique=outcome.verdict)
     assert isinstance(outcome, Compared) and isinstance(request, Compare)
     return with_comparison(evidence, request.kind, request.pairs, outcome.values)
+
+
+def _with_samples(evidence: Evidence, samples: tuple[Generation, ...]) -> Evidence:
+    """Without the matrices over fewer samples, which would be read as if they held the new ones.
+
+    Spelled out, since `replace` is slow.
+    """
+    return Evidence(
+        evidence.question,
+        evidence.greedy,
+        evidence.id,
+        samples,
+        evidence.passages,
+        None,
+        None,
+        None,
+        evidence.greedy_token_similarity,
+        evidence.sample_token_similarity,
+        evidence.asked,
+        evidence.without_context,
+        evidence.previous_answers,
+        evidence.peers,
+        evidence.hidden_ref,
+        evidence.critique,
+    )

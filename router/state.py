@@ -68,7 +68,8 @@ def freeze(state: RunState, pending: Request | None) -> dict[str, Any]:
         shown = getattr(pending, "passages", ())
         if shown and shown == state.passages[: len(shown)]:
             body["passages"] = len(shown)
-        frozen["pending"] = {"kind": type(pending).__name__, **body}
+        # Not "kind": `Ask` and `Compare` have a field of that name.
+        frozen["pending"] = {"request": type(pending).__name__, **body}
     return frozen
 
 
@@ -81,10 +82,10 @@ def thaw(frozen: dict[str, Any]) -> tuple[RunState, Request | None, bool]:
     pending = frozen["pending"]
     if pending is None:
         return state, None, False
-    if pending["kind"] == Record.__name__:
+    if pending["request"] == Record.__name__:
         return state, None, True
-    kind = _KINDS[pending["kind"]]
-    body = {key: value for key, value in pending.items() if key != "kind"}
+    kind = _KINDS[pending["request"]]
+    body = {key: value for key, value in pending.items() if key != "request"}
     # What is shown are the best of what was found, but for an attempt older than the last search.
     if isinstance(body.get("passages"), int):
         body["passages"] = state.passages[: body["passages"]]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from .decisions import Action, Alternative, Attempt, Buy, Choice, TrailStep
+from .decisions import Action, Alternative, Attempt, Buy, Choice, Comparison, TrailStep
 from .protocols import Situation
 from .requests import (
     Ask,
@@ -20,14 +21,25 @@ from .requests import (
     Outcome,
     Recalled,
     Recorded,
+    Reply,
     Request,
     Retrieve,
     Retrieved,
     Sample,
     Sampled,
 )
+from .signals import Reading
 
-__all__ = ["alternatives", "decided", "describe_outcome", "describe_request", "plural"]
+__all__ = [
+    "OpenStep",
+    "Step",
+    "alternatives",
+    "closed_step",
+    "describe_outcome",
+    "describe_request",
+    "opened_step",
+    "plural",
+]
 
 _CUT = 120
 
@@ -117,22 +129,64 @@ def alternatives(situation: Situation) -> tuple[Alternative, ...]:
     return (*found, _ABSTAINING, *situation.closed)
 
 
-def decided(
-    step: TrailStep, choice: Choice, attempt: Attempt | None, situation: Situation | None
+@dataclass(slots=True)
+class OpenStep:
+    """A step of which nothing was concluded yet: its fields are those of `TrailStep`."""
+
+    step: int
+    request: str
+    tier: int | None
+    outcome: str
+    cost: float | None
+    elapsed_s: float
+
+
+Step = OpenStep | TrailStep
+"""A step on its way into the trail, or taken out of it again to be concluded from."""
+
+
+def opened_step(number: int, request: Request, reply: Reply) -> OpenStep:
+    """What was asked for and what came back."""
+    return OpenStep(
+        number,
+        describe_request(request),
+        getattr(request, "tier", None),
+        describe_outcome(reply.outcome),
+        reply.cost,
+        reply.elapsed_s,
+    )
+
+
+def closed_step(
+    step: Step, choice: Choice | None, attempt: Attempt | None, situation: Situation | None
 ) -> TrailStep:
-    """The step with what was concluded from it; `situation` is None where no policy was asked."""
-    estimate = None if attempt is None else attempt.estimate
+    """The step with what was concluded from it.
+
+    Args:
+        choice: None where nothing was decided.
+        attempt: what the choice was made on, None where the tier failed.
+        situation: None where no policy was asked.
+    """
+    signals: Mapping[str, Reading] = {}
+    estimate = None if situation is None else situation.estimate
+    if attempt is not None:
+        signals, estimate = attempt.signals, attempt.estimate
+    action, reason = None, None
+    compared: tuple[Comparison, ...] = ()
+    if choice is not None:
+        action = "buy" if isinstance(choice, Buy) else str(choice.action)
+        reason, compared = choice.reason, choice.compared
     return TrailStep(
         step.step,
         step.request,
         step.tier,
         step.outcome,
-        {} if attempt is None else attempt.signals,
-        estimate if situation is None else situation.estimate,
-        choice.compared,
+        signals,
+        estimate,
+        compared,
         () if situation is None else alternatives(situation),
-        "buy" if isinstance(choice, Buy) else choice.action.value,
-        choice.reason,
+        action,
+        reason,
         step.cost,
         step.elapsed_s,
     )

@@ -18,7 +18,7 @@ __all__ = ["command"]
 @click.option("--questions", type=click.Path(path_type=Path), required=True)
 @click.option("--out", "target", type=click.Path(path_type=Path), required=True)
 @click.option("--split", help="Only the questions of this split.")
-@click.option("--limit", type=click.IntRange(1), help="Only the first so many questions.")
+@click.option("--per-topic", type=click.IntRange(1), help="At most so many of each topic.")
 @config_option
 @docs_option
 @json_option
@@ -26,22 +26,23 @@ def command(
     questions: Path,
     target: Path,
     split: str | None,
-    limit: int | None,
+    per_topic: int | None,
     config: Path | None,
     docs: Path | None,
     as_json: bool,
 ) -> None:
-    """Draft every rung of the ladder for every question, and judge it by the accepted answers.
+    """Draft every rung of the ladder for every question, and judge it by the accepted answers,
+    one question of each topic after the other.
 
     Goes on where an interrupted recording of the same file stopped. The policy is not used.
     With --json: {"questions", "recorded", "out", "seconds"}.
     """
     from ..graphs.config import signal_fingerprint
-    from ..policies.questions import read_questions
+    from ..policies.questions import read_questions, round_robin
     from ..policies.recording import Recorder
     from .console import out, print_json, progress_bar
 
-    asked = read_questions(questions, split)[:limit]
+    asked = round_robin(read_questions(questions, split), per_topic)
     with built(Choices(config, docs, "none"), policy=False) as deployment:
         settings = deployment.settings
         if any(tier.price == "unknown" for tier in settings.tiers):

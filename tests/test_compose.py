@@ -1,11 +1,23 @@
-"""The containers' plan: what `docker-compose.yml` and the `Dockerfile` promise."""
+"""The containers' plan: what `docker-compose.yml` and the `Dockerfile` promise.
 
+No container engine is needed: the files are read, and the processes that they would start are
+started by hand, with the very arguments that the plan names.
+"""
+
+import json
 import re
+import socket
+import subprocess
+import sysconfig
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+
+from .local_models import smollm2_weights
+from .redis_fixture import RedisServer
 
 ROOT = Path(__file__).parents[1]
 LOOPBACK = ("127.0.0.1:", "[::1]:")
@@ -84,3 +96,75 @@ def test_what_the_image_copies_is_there_and_not_ignored() -> None:
     needed = {"__init__.py", "py.typed", "pyproject.toml", "README.md", "LICENSE"}
     folders = {"router", "policies", "adapters", "graphs", "service"}
     assert needed | folders | {"requirements-weights.txt"} == allowed
+
+
+# --------------------------------------------------- the same processes, without the containers
+
+CONFIGURATION = """
+[[tiers]]
+name = "small"
+model = "local:smollm2-135m"
+price = { input = 1.0, output = 1.0, unit = "per_1m_tokens" }
+context = 512
+max_output = 8
+
+[policy]
+thresholds = { small = 0.0 }
+
+[retrieval]
+enabled = false
+"""
+QUESTION = "What is the capital of Italy?"
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+def ask(folder: Path, history: str) -> dict[str, Any]:
+    """`surefoot ask` as a process of its own, which finds nothing but what is in `folder`."""
+    command = Path(sysconfig.get_path("scripts")) / "surefoot"
+    (folder / "surefoot.toml").write_text(CONFIGURATION, encoding="utf-8")
+    done = subprocess.run(
+        [command, "ask", QUESTION, "--thread", "demo", "--history", history, "--json"],
+        cwd=folder,
+        env={"SUREFOOT_HOME": str(folder / "home"), "PATH": ""},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    document: dict[str, Any] = json.loads(done.stdout)
+    return document
+
+
+@pytest.mark.slow
+def test_two_containers_share_what_redis_remembers_and_outlive_it(
+    services: dict[str, Any],
+    start_redis: Callable[..., RedisServer],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    smollm2_weights()  # or skip
+    port = free_port()
+    program, *options = services["redis"]["command"]
+    assert program == "redis-server"
+    redis = start_redis(*options, "--bind", "127.0.0.1", "--port", str(port))
+    history = services["app"]["command"][-1].replace("//redis:6379", f"//127.0.0.1:{port}")
+
+    first = ask(tmp_path_factory.mktemp("one"), history)
+    assert (first["action"], first["calls"], first["degraded"]) == ("answer", 1, [])
+    assert not first["recognized"]
+
+    again = ask(tmp_path_factory.mktemp("two"), history)
+    assert again["recognized"], "a process with a folder of its own knows what the first recorded"
+    assert (again["answer"], again["calls"]) == (first["answer"], 0)
+    assert again["trail"][0]["outcome"].startswith("1 earlier turn")
+
+    redis.kill()
+    alone = ask(tmp_path_factory.mktemp("three"), history)
+    assert (alone["answer"], alone["calls"]) == (first["answer"], 1)
+    assert alone["degraded"], "an answer without its history says so"
+    assert all(note.startswith("history: ") for note in alone["degraded"])

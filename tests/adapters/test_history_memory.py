@@ -5,16 +5,7 @@ from __future__ import annotations
 from surefoot.adapters.history_format import Retention
 from surefoot.adapters.history_memory import MemoryHistory
 
-from ..contract.history_suite import ask, make_evidence, make_run, questions
-
-
-class Clock:
-    """Seconds that pass when told to."""
-
-    now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
+from ..contract.history_suite import Clock, ask, make_evidence, make_run, questions
 
 
 async def test_only_the_latest_evidence_is_kept() -> None:

@@ -21,20 +21,11 @@ from surefoot.adapters.history_redis import RedisHistory
 from surefoot.adapters.redis_link import RedisSettings
 from surefoot.router.errors import StoreError
 
-from ..contract.history_suite import ask, make_evidence, make_run, questions
+from ..contract.history_suite import Clock, ask, make_evidence, make_run, questions
 from ..redis_fixture import RedisServer
 
 StartRedis = Callable[..., RedisServer]
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
-
-
-class Clock:
-    """Seconds that pass when told to."""
-
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 async def failing_times(store: RedisHistory, calls: int) -> list[float]:

@@ -21,7 +21,7 @@ from surefoot.adapters.history_sqlite import SqliteHistory
 from surefoot.router.errors import StoreCorrupt, StoreError
 from surefoot.router.wire import encode_json
 
-from ..contract.history_suite import ask, make_evidence, make_run, questions
+from ..contract.history_suite import Clock, ask, make_evidence, make_run, questions
 
 WRITER = """
 import asyncio, sys
@@ -185,6 +185,11 @@ async def test_damage_that_shows_at_a_query(path: Path, store: SqliteHistory) ->
     with pytest.raises(StoreCorrupt, match="move it away"):
         await damaged.runs("acme", 99)
     assert path.stat().st_size == size
+    for file in path.parent.glob(f"{path.name}*"):
+        file.rename(file.with_name(f"bad-{file.name}"))
+    await damaged.record(make_run("r1", "q1"))  # the same history goes on with a new file
+    assert await questions(damaged, ask()) == ["q1"]
+    assert path.is_file()
     await damaged.aclose()
 
 
@@ -287,15 +292,6 @@ async def test_a_locked_file_times_out_and_the_loop_goes_on(path: Path) -> None:
     await store.aclose()
 
 
-class Clock:
-    """Seconds that pass when told to."""
-
-    now = 1_800_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 async def test_what_has_expired_is_hidden_and_then_removed(path: Path) -> None:
     clock = Clock()
     store = SqliteHistory(path, Retention(ttl_s=100), clock=clock)
@@ -326,6 +322,14 @@ async def test_evidence_is_capped(path: Path) -> None:
     kept = [number for number in range(6) if await store.get("acme", "r", str(number))]
     assert kept == [3, 4, 5]
     await store.aclose()
+
+
+async def test_a_lost_run_does_not_double_its_turn(path: Path, store: SqliteHistory) -> None:
+    for number in (1, 2):
+        await store.record(make_run(f"r{number}", f"q{number}"))
+    execute(path, "DELETE FROM history_runs")
+    await store.record(make_run("r1", "q1"))
+    assert await questions(store, ask()) == ["q1", "q2"]
 
 
 async def test_a_closed_history_says_so(store: SqliteHistory) -> None:

@@ -12,14 +12,7 @@ from hypothesis import strategies as st
 from surefoot.adapters.redis_link import Breaker, RedisLink, RedisSettings
 from surefoot.router.errors import StoreError
 
-
-class Clock:
-    """Seconds that pass when told to."""
-
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
+from ..contract.history_suite import Clock
 
 
 def opened(clock: Clock) -> Breaker:
@@ -87,9 +80,8 @@ def test_it_never_sticks(steps: list[str]) -> None:
     assert breaker.admit()
 
 
-async def test_a_cancelled_call_is_no_failure(redis_url: str) -> None:
-    failures: Counter[str] = Counter()
-    link = RedisLink(redis_url, RedisSettings(budget_s=10.0), failures)
+async def cancelled_call(link: RedisLink) -> None:
+    """Make a call that would take a minute, and give it up."""
 
     async def sleep(client: object) -> None:
         await asyncio.sleep(60)
@@ -99,8 +91,44 @@ async def test_a_cancelled_call_is_no_failure(redis_url: str) -> None:
     call.cancel()
     with pytest.raises(asyncio.CancelledError):
         await call
+
+
+async def test_a_cancelled_call_is_no_failure(redis_url: str) -> None:
+    failures: Counter[str] = Counter()
+    link = RedisLink(redis_url, RedisSettings(budget_s=10.0, open_after=1), failures)
+    await cancelled_call(link)
+    assert await link.call(lambda client: client.ping())
     assert not failures
     await link.aclose()
+
+
+async def test_a_cancelled_probe_makes_room_for_the_next(redis_url: str) -> None:
+    clock, failures = Clock(), Counter[str]()
+    link = RedisLink(redis_url, RedisSettings(budget_s=10.0, open_after=1), failures, clock)
+
+    async def fail(client: object) -> None:
+        raise OSError("gone")
+
+    with pytest.raises(StoreError, match="gone"):
+        await link.call(fail)
+    clock.now = 5.0
+    await cancelled_call(link)
+    assert await link.call(lambda client: client.ping())
+    assert failures == {"connection": 1}
+    await link.aclose()
+
+
+async def test_messages_hold_no_password() -> None:
+    url = "redis://user:secret@127.0.0.1:1/0?password=secret"
+    link = RedisLink(url, RedisSettings(open_after=1), Counter())
+    for expected in ("127.0.0.1:1", "not asked again"):
+        with pytest.raises(StoreError, match=expected) as caught:
+            await link.call(lambda client: client.ping())
+        assert "secret" not in str(caught.value)
+    await link.aclose()
+    with pytest.raises(StoreError, match="closed") as caught:
+        await link.call(lambda client: client.ping())
+    assert "secret" not in str(caught.value)
 
 
 async def test_a_closed_link_says_so(redis_url: str) -> None:

@@ -45,6 +45,15 @@ SHARED = [HealthCheck.function_scoped_fixture, HealthCheck.differing_executors]
 ids = st.one_of(st.sampled_from(NASTY), st.text(":{}%aü\x00", max_size=4))
 
 
+class Clock:
+    """Seconds that pass when told to."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
 def make_evidence(text: str = "Paris") -> Evidence:
     """Evidence with tokens, samples and matrices, so that something would be missed."""
     candidates = (Candidate(text, -0.1), Candidate(" Lyon", -2.5))
