@@ -15,6 +15,7 @@ TORCH ?= torch==2.13.0
 PIPFLAGS ?= -qq --disable-pip-version-check
 
 QUESTION ?= Which function of the math module returns the greatest common divisor?
+SPLIT ?= fit
 ARGS ?=
 export QUESTION
 
@@ -24,6 +25,7 @@ WHEEL_VENV := .venv-wheel
 BIN := $(VENV)/bin
 TEST_BIN := $(TEST_VENV)/bin
 
+DEFAULTS := graphs/defaults
 EXTRAS := critic,local,fit,dev
 FOLDERS := router policies adapters graphs service
 SOURCES := __init__.py py.typed LICENSE README.md pyproject.toml \
@@ -38,7 +40,7 @@ say = @printf '==> %s\n'
 .NOTPARALLEL:
 # Made by pattern rules on the way to something else: make would remove them when done.
 .PRECIOUS: %/.done-venv %/.done-torch %/.done-weights
-.PHONY: help dev demo test test-fast test-wheel lint fmt type docs clean distclean
+.PHONY: help dev demo test test-fast test-wheel lint fmt type bench record fit docs clean distclean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -78,6 +80,20 @@ type: $(VENV)/.done-dev $(VENV)/src/surefoot ## mypy, strict, on the package and
 	@cd $(VENV)/src && ../bin/mypy --config-file surefoot/pyproject.toml --explicit-package-bases \
 	  --cache-dir surefoot/.mypy_cache $(addprefix surefoot/,__init__.py $(FOLDERS) tests)
 
+bench: $(VENV)/.done-dev ## measure what Surefoot itself costs: each script of benchmarks/
+	@for script in benchmarks/*.py; do \
+	  printf '==> %s\n' $$script; $(BIN)/python $$script || exit 1; done
+
+# What `make demo` decides by is made in two steps: record takes an hour or more and goes on where it
+# was interrupted, fit takes seconds.
+record: $(VENV)/.done-demo ## draft every rung of the demo for its questions of the split SPLIT
+	@$(BIN)/surefoot record --questions $(DEFAULTS)/questions.jsonl --split $(SPLIT) \
+	  --config $(DEFAULTS)/demo.toml --out $(DEFAULTS)/demo_outcomes_$(SPLIT).jsonl $(ARGS)
+
+fit: $(VENV)/.done-demo ## fit the demo's profile on what record made
+	@$(BIN)/surefoot fit $(DEFAULTS)/demo_outcomes_fit.jsonl --uncertified \
+	  --out $(DEFAULTS)/demo_profile.json $(ARGS)
+
 docs: $(VENV)/.done-dev ## run every snippet of README.md and docs/
 	@$(BIN)/pytest tests/test_docs.py $(ARGS)
 
@@ -99,7 +115,7 @@ distclean: clean ## also remove the environments
 	@touch $@
 
 %/.done-torch: | %/.done-venv
-	$(say) '$*: $(TORCH) (a minute or more)'
+	$(say) '$*: $(TORCH) (half a minute or more)'
 	@$*/bin/python -m pip install $(PIPFLAGS) $(TORCH)
 	@touch $@
 
@@ -109,12 +125,12 @@ distclean: clean ## also remove the environments
 	@touch $@
 
 $(VENV)/.done-demo: pyproject.toml $(VENV)/.done-weights
-	$(say) '$(VENV): surefoot and the local engine (about a minute)'
+	$(say) '$(VENV): surefoot and the local engine (under a minute)'
 	@$(BIN)/python -m pip install $(PIPFLAGS) -e '.[local]'
 	@touch $@
 
 $(VENV)/.done-dev: pyproject.toml $(VENV)/.done-torch $(VENV)/.done-weights
-	$(say) '$(VENV): surefoot, editable, with every extra (two minutes or more)'
+	$(say) '$(VENV): surefoot, editable, with every extra (a minute or two)'
 	@$(BIN)/python -m pip install $(PIPFLAGS) -e '.[$(EXTRAS)]'
 	@touch $@ $(VENV)/.done-demo
 
@@ -131,7 +147,7 @@ dist/.done: $(SOURCES) | $(TEST_VENV)/.done-venv
 # Twice, since pip takes an unchanged version number for the same wheel: first the wheel itself,
 # whatever lies there, then what it asks for, of which all is there on later runs.
 $(TEST_VENV)/.done-wheel: dist/.done $(TEST_VENV)/.done-torch $(TEST_VENV)/.done-weights
-	$(say) '$(TEST_VENV): the wheel with every extra (two minutes or more the first time)'
+	$(say) '$(TEST_VENV): the wheel with every extra (a minute or two the first time)'
 	@$(TEST_BIN)/python -m pip install $(PIPFLAGS) --force-reinstall --no-deps dist/surefoot-*.whl
 	@$(TEST_BIN)/python -m pip install $(PIPFLAGS) "$$(echo dist/surefoot-*.whl)[$(EXTRAS)]"
 	@touch $@

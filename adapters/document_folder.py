@@ -10,7 +10,16 @@ from pathlib import Path, PurePosixPath
 
 from ..router.errors import ConfigurationError
 
-__all__ = ["DOCS_FIELD", "HTML", "MARKDOWN", "DocumentFile", "Folder", "failure", "list_folder"]
+__all__ = [
+    "DOCS_FIELD",
+    "HTML",
+    "MARKDOWN",
+    "DocumentFile",
+    "Folder",
+    "failure",
+    "list_folder",
+    "require_folder",
+]
 
 DOCS_FIELD = "retrieval.docs"
 """The configuration's name for the folder."""
@@ -59,7 +68,7 @@ def list_folder(folder: Path) -> Folder:
     Raises:
         ConfigurationError: `folder` does not exist, is no folder, or cannot be listed.
     """
-    _require_folder(folder)
+    require_folder(folder)
     files, skipped, ignored = list[DocumentFile](), list[tuple[str, str]](), Counter[str]()
 
     def unlisted(error: OSError) -> None:
@@ -82,7 +91,8 @@ def list_folder(folder: Path) -> Folder:
     return Folder(tuple(files), tuple(sorted(skipped)), tuple(ignored.most_common()))
 
 
-def _require_folder(folder: Path) -> None:
+def require_folder(folder: Path) -> None:
+    """Raises ConfigurationError where `folder` does not exist, is no folder, or is closed to us."""
     wanted = f"{DOCS_FIELD} must name a folder of .txt, .md or .html files"
     try:
         mode = folder.stat().st_mode

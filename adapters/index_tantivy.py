@@ -17,7 +17,15 @@ from .query_terms import name_parts, name_words, search_form
 if TYPE_CHECKING:
     from tantivy import Index, IndexWriter, Schema, TextAnalyzer
 
-__all__ = ["FORMAT", "PassageWriter", "engine_version", "open_index", "stemmer", "writing"]
+__all__ = [
+    "FORMAT",
+    "PassageWriter",
+    "engine_version",
+    "open_index",
+    "reading",
+    "stemmer",
+    "writing",
+]
 
 FORMAT = 1
 """Raised whenever the fields below, or how they are filled, change."""
@@ -62,21 +70,36 @@ def stemmer() -> TextAnalyzer:
 
 
 def open_index(directory: Path) -> tuple[Index, Schema]:
-    """A finished index for reading.
-
-    Raises:
-        StoreCorrupt: tantivy cannot read the files.
-    """
+    """A finished index for reading; raises as `reading`."""
     import tantivy
 
-    try:
+    with reading(directory):
         index = tantivy.Index.open(str(directory))
         # A generation never changes: no thread has to watch it for news.
         index.config_reader("manual")
         index.reload()
+        return index, index.schema
+
+
+@contextmanager
+def reading(directory: Path) -> Iterator[None]:
+    """Turns what tantivy makes of damaged files into StoreCorrupt."""
+    try:
+        yield
     except (OSError, ValueError) as error:
-        raise StoreCorrupt(f"the search index in {directory} cannot be read: {error}") from error
-    return index, index.schema
+        raise _corrupt(directory, error) from error
+    except BaseException as error:
+        # Some damage makes the engine panic, which PyO3 tells as a BaseException that cannot be
+        # imported; everything else of that rank (Ctrl-C, a cancelled task) goes on its way.
+        if type(error).__name__ != "PanicException":
+            raise
+        raise _corrupt(directory, error) from error
+
+
+def _corrupt(directory: Path, error: BaseException) -> StoreCorrupt:
+    return StoreCorrupt(
+        f"the search index in {directory} cannot be read: {error}; start again to have it rebuilt"
+    )
 
 
 class PassageWriter:

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 from ..router.errors import StoreCorrupt
 from ..router.evidence import Passage
 from .corpus_python import python_docs_key, python_docs_passages
-from .document_folder import list_folder
+from .document_folder import list_folder, require_folder
 from .documents import DOCUMENTS_VERSION
 from .index_store import IndexStore, Manifest
-from .index_tantivy import FORMAT, engine_version, open_index, stemmer
+from .index_tantivy import FORMAT, engine_version, open_index, reading, stemmer
 from .index_update import FolderScan, Progress, index_folder, index_passages
 from .query_terms import QueryTerm, query_terms
 
@@ -104,14 +104,9 @@ class TantivyRetriever:
         terms = query_terms(query)
         if k <= 0 or not terms:
             return ()
-        try:
+        with reading(self._directory):
             hits = self._searcher.search(self._query(terms), k + _SPARE_HITS, count=False).hits
             found = [self._passage(address, score) for score, address in hits]
-        except (OSError, ValueError) as error:
-            raise StoreCorrupt(
-                f"the search index in {self._directory} cannot be read: {error}; start again to "
-                "have it rebuilt"
-            ) from error
         found.sort(key=lambda passage: (-passage.score, passage.id))
         distinct = {passage.text: passage for passage in reversed(found)}
         return [passage for passage in found if distinct[passage.text] is passage][:k]
@@ -190,12 +185,14 @@ def open_documents(
         ConfigurationError: the folder is missing, is none, or holds nothing that can be read.
         StoreError: the index cannot be written, e.g. because the disk is full.
     """
-    at_ns = time.time_ns()
-    scan = FolderScan(folder, list_folder(folder), at_ns)
+    require_folder(folder)
     name = hashlib.sha256(os.fsencode(folder.resolve())).hexdigest()[:16]
     store = IndexStore(index_root / f"docs-{name}")
     key = _key(f"documents-v{DOCUMENTS_VERSION}")
     with store.locked():
+        # Listed with the lock held: an older listing must not undo what another process has done.
+        at_ns = time.time_ns()
+        scan = FolderScan(folder, list_folder(folder), at_ns)
         previous, notes = _previous(store, key)
         manifest, report = index_folder(store, previous, key, scan, progress)
         return _opened(store, manifest, (*notes, *report.lines()))

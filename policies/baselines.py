@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..router.decisions import Rung
@@ -24,15 +24,17 @@ def baselines(table: OutcomeTable, gate_cost: float) -> Mapping[str, Baseline]:
     """Simple rules beside a gate of mean cost `gate_cost`.
 
     ``always-small`` and ``always-large`` draft closed book; with ``+retrieve`` they draft from one
-    round of passages. ``random-mix`` sends a random share to the large tier such that it costs
+    round of passages, or closed book where the search found none. ``random-mix`` sends a random share to the large tier such that it costs
     what the gate costs (the nearer end where it cannot). ``best-single`` is the one rung that is
     right most often. ``oracle`` takes the cheapest right attempt, and the cheapest of all where
     none is right. A rule is left out where a question lacks its row, or nobody has judged it.
     """
-    ladders = [
+    judged = [
         {rung: row for rung, row in ladder.items() if row.loss is not None}
         for ladder in table.queries.values()
     ]
+    searched = {rung for ladder in judged for rung in ladder if rung.retrieved}
+    ladders = [_with_empty_searches(ladder, searched) for ladder in judged]
     rungs = sorted(set.intersection(*(set(ladder) for ladder in ladders)))
     fixed = {rung: _always(ladders, rung) for rung in rungs}
     found: dict[str, Baseline] = {}
@@ -52,6 +54,16 @@ def baselines(table: OutcomeTable, gate_cost: float) -> Mapping[str, Baseline]:
     if all(ladders):
         found["oracle"] = _oracle(ladders)
     return found
+
+
+def _with_empty_searches(
+    ladder: Mapping[Rung, Outcome], searched: Iterable[Rung]
+) -> Mapping[Rung, Outcome]:
+    """The ladder of a question for which nothing was found, as a rule that searches meets it."""
+    if any(rung.retrieved for rung in ladder):
+        return ladder
+    closed = {rung: ladder.get(Rung(rung.tier, 0, False)) for rung in searched}
+    return {**ladder, **{rung: row for rung, row in closed.items() if row is not None}}
 
 
 def _right(row: Outcome) -> float:

@@ -44,6 +44,12 @@ class Prices:
     error: float
     abstain: float
 
+    @property
+    def floor(self) -> float:
+        """The estimate from which an answer is better than an abstention: 1 - abstain / error."""
+        share = self.abstain / self.error if self.error else 0.0
+        return min(1.0, max(0.0, 1.0 - share))
+
 
 @dataclass(frozen=True, slots=True)
 class FitSettings:
@@ -104,6 +110,7 @@ def fit_uncertified(
         tiers=settings.tiers,
         rungs=_with_unseen_rungs(fitted, len(settings.tiers)),
         estimators=settings.estimators,
+        floor=settings.prices.floor,
         prices={"error": settings.prices.error, "abstain": settings.prices.abstain},
         advice=search.advice(rules),
         fitted_on=fitted_on,
@@ -186,13 +193,11 @@ class _Search:
         return tuple(lines)
 
     def _start(self, rung: CalibratedRung) -> RungRule:
-        share = self._prices.abstain / self._prices.error if self._prices.error else 0.0
-        threshold = min(1.0, max(0.0, 1.0 - share))
         names = [fitted.curve.signal for fitted in rung.calibrators]
         # Where every signal has a price, the best one is bought, or nothing would ever be known.
         blind = all(name in self._bought for name in names)
         buy = (BuyBand(names[0], 0.0, 1.0),) if blind else ()
-        return RungRule(rung.tier, threshold, rung.retrieved, buy=buy)
+        return RungRule(rung.tier, self._prices.floor, rung.retrieved, buy=buy)
 
     def _candidates(self, rung: CalibratedRung, rule: RungRule) -> list[RungRule]:
         best = rung.calibrators[0].curve.signal
@@ -217,7 +222,7 @@ class _Search:
             for retrieved in (False, True)
             if (tier, retrieved) not in known
         )
-        policy = ThresholdPolicy(rules + rest, self._names)
+        policy = ThresholdPolicy(rules + rest, self._names, self._prices.floor)
         replayer = Replayer(self._table, self._names, policy, self._assessor)
         return replay_all(self._table, replayer)
 

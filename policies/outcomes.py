@@ -71,6 +71,11 @@ class OutcomeTable:
         return 1 + max(rung.tier for rows in self.queries.values() for rung in rows)
 
     @property
+    def rounds(self) -> int:
+        """The highest round that the table speaks of; 0 where nothing was retrieved."""
+        return max(rung.round for rows in self.queries.values() for rung in rows)
+
+    @property
     def signals(self) -> tuple[str, ...]:
         """Names of all signals, in the order of first appearance."""
         rows = (row for ladder in self.queries.values() for row in ladder.values())

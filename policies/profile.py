@@ -83,6 +83,7 @@ class Profile:
         estimators: name to version, and how they were read; empty for bare tables, which bind to
             signal names only.
         certificate: always None in this version: no error rate is promised.
+        floor: estimate from which the best attempt is served where nothing is left to try.
         prices: of an error and of an abstention, in the table's currency.
         extra: fields that this version does not know, kept as they came.
     """
@@ -91,6 +92,7 @@ class Profile:
     rungs: tuple[FittedRung, ...]
     estimators: Mapping[str, Any] = field(default_factory=dict)
     prices: Mapping[str, float] = field(default_factory=dict)
+    floor: float | None = None
     certificate: None = None
     advice: tuple[str, ...] = ()
     fitted_on: Mapping[str, Any] = field(default_factory=dict)
@@ -116,7 +118,7 @@ class Profile:
             RungRule(rung.tier, rung.threshold, rung.retrieved, rung.then, rung.buy)
             for rung in self.rungs
         )
-        return ThresholdPolicy(rules, self.names)
+        return ThresholdPolicy(rules, self.names, self.floor)
 
     def assessor(self) -> CalibratedAssessor:
         """The calibrators as they will run."""
@@ -206,6 +208,7 @@ def _body(profile: Profile) -> dict[str, Any]:
                 }
                 for rung in profile.rungs
             ],
+            "floor": profile.floor,
             "prices": dict(profile.prices),
         },
         "certificate": profile.certificate,
@@ -294,6 +297,7 @@ def _profile(data: Mapping[str, Any]) -> Profile:
         rungs,
         data["estimators"],
         policy["prices"],
+        policy["floor"],
         data["certificate"],
         tuple(data["advice"]),
         data["fitted_on"],

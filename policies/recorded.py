@@ -5,14 +5,15 @@ The policy that is replayed runs through the very loop that serves; only the wor
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import get_args
 
 from ..router.assessing import BareAssessor
 from ..router.budget import Budget
 from ..router.decisions import Result, Rung
 from ..router.errors import UsageError
-from ..router.evidence import Evidence, Generation, Passage, Turn
+from ..router.evidence import Evidence, FinishReason, Generation, Passage, Turn
 from ..router.loop import Run, open_run
 from ..router.plan import Plan, RetrievalPlan, TierPlan
 from ..router.protocols import Assessor, Estimator, Needs, Policy
@@ -23,6 +24,8 @@ from .outcomes import Outcome, OutcomeTable
 __all__ = ["RecordedSignal", "Replayer", "Tape"]
 
 _PLACEHOLDER = "(recorded)"
+# How `Recorder` notes that an answer is not whole; a word that it never writes says nothing.
+_CUT = (None, *(reason for reason in get_args(FinishReason) if reason != "stop"))
 
 
 @dataclass(slots=True)
@@ -62,6 +65,8 @@ class _NoSize:
 class Replayer:
     """Replays a policy over recorded outcomes, one question at a time.
 
+    An attempt whose recorded answer is empty, or was cut, is no more answered with than online.
+
     Args:
         names: the tiers' names; as many as the table has tiers.
     """
@@ -87,7 +92,7 @@ class Replayer:
             RecordedSignal(name, self._tape, Needs(asked=name if name in bought else None))
             for name in table.signals
         ]
-        rounds = max(rung.round for ladder in table.queries.values() for rung in ladder)
+        rounds = table.rounds
         self.plan = Plan(
             tiers=tuple(TierPlan(name, name) for name in names),
             policy=policy,
@@ -99,25 +104,27 @@ class Replayer:
             retrieval=RetrievalPlan() if rounds else None,
         )
 
-    def replay(self, query_id: str) -> Result:
+    def replay(self, query_id: str, policy: Policy | None = None) -> Result:
         """The policy over one question.
+
+        Args:
+            policy: stands in for the replayer's own, where a search tries many.
 
         Raises:
             UsageError: the policy reached a state that the table has no row for.
         """
-        ladder = self._table.queries[query_id]
-        run = open_run(self.plan, query_id, run_id=query_id)
+        plan = self.plan if policy is None else replace(self.plan, policy=policy)
+        run = open_run(plan, query_id, run_id=query_id)
         while run.request is not None:
-            run.advance(self._reply(run, run.request, ladder, query_id))
+            run.advance(self._reply(run, run.request, query_id))
         assert run.result is not None
         return run.result
 
-    def _reply(
-        self, run: Run, request: Request, ladder: Mapping[Rung, Outcome], query_id: str
-    ) -> Reply:
+    def _reply(self, run: Run, request: Request, query_id: str) -> Reply:
         if isinstance(request, Draft):
-            rung = Rung(request.tier, run.state.round, bool(request.passages))
-            row = ladder.get(rung)
+            shown = bool(request.passages)
+            rung = Rung(request.tier, run.state.round if shown else 0, shown)
+            row = self._table.row(query_id, rung)
             if row is None:
                 raise UsageError(
                     f"query {query_id!r} has no row for tier {rung.tier}, round {rung.round}, "
@@ -125,12 +132,10 @@ class Replayer:
                     "it out would bias the result: record this attempt too"
                 )
             self._tape.row = row
-            text = (row.answer or "").strip() or _PLACEHOLDER
-            drafted = Drafted(Generation(text, (), "stop"))
-            return Reply(drafted, row.cost, row.latency_s or 0.0, calls=1)
+            return Reply(Drafted(_generation(row)), row.cost, row.latency_s or 0.0, calls=1)
         if isinstance(request, Retrieve):
             ahead = run.state.round + 1
-            found = any(rung.round == ahead for rung in ladder)
+            found = any(rung.round == ahead for rung in self._table.queries[query_id])
             passage = Passage(f"round-{ahead}", "recorded", "", 1.0)
             return Reply(Retrieved((passage,) if found else ()))
         if isinstance(request, Ask):
@@ -138,3 +143,10 @@ class Replayer:
             cost = 0.0 if row is None else row.signal_costs.get(request.kind, 0.0)
             return Reply(Asked((Generation(_PLACEHOLDER),)), cost, calls=1)
         raise UsageError(f"a record cannot answer a {type(request).__name__}")
+
+
+def _generation(row: Outcome) -> Generation:
+    """What was written; an answer of null is one that the table does not tell."""
+    finish = row.extra.get("finish_reason", "stop")
+    text = _PLACEHOLDER if row.answer is None else row.answer
+    return Generation(text, (), finish if finish in _CUT else "stop")

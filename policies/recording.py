@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,12 +16,13 @@ from typing import Any
 
 from ..router.budget import Budget
 from ..router.decisions import Rung
-from ..router.errors import BadInput, RunError, StoreError, UpstreamUnavailable
+from ..router.errors import BadInput, RunError, StoreError, UpstreamUnavailable, UsageError
 from ..router.evidence import Evidence, Passage
 from ..router.forecasts import Outlook
 from ..router.guards import read_safely
 from ..router.perform import Performer, RunView, Session
 from ..router.plan import Plan
+from ..router.purchases import missing_parts
 from ..router.requests import (
     Draft,
     Drafted,
@@ -34,11 +36,15 @@ from ..router.requests import (
 )
 from ..router.signals import Signal
 from ..router.state import RunState
-from ..router.tables import read_lines
+from ..router.tables import json_line
+from ..router.text import clean_text
 from .outcomes import Outcome, outcome_row
 from .questions import Question, is_right
 
 __all__ = ["Recorder", "recorded_ids"]
+
+_ROWS = "rows_of_query"
+_BEGINNING = b'{"query_id":'
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +92,8 @@ class Recorder:
         for shown in ((), passages) if passages else ((),):
             for tier in range(len(self.plan.tiers)):
                 rows.append(await self._row(question, tier, shown))
-        return rows
+        # Every row says how many there are: how a later call knows that none was lost.
+        return [replace(row, extra={**row.extra, _ROWS: len(rows)}) for row in rows]
 
     async def _passages(self, question: Question) -> tuple[Passage, ...]:
         if self.plan.retrieval is None:
@@ -98,12 +105,18 @@ class Recorder:
     async def _row(self, question: Question, tier: int, passages: tuple[Passage, ...]) -> Outcome:
         state = RunState("", question.question, Budget(), tier=tier, passages=passages)
         fit = Outlook(self.plan, state).fit(tier)
+        if not isinstance(fit, str) and passages and not fit.passages:
+            fit = "no passage fits its context"
         if isinstance(fit, str):
             name = self.plan.tiers[tier].name
-            raise BadInput(f"tier '{name}' cannot take it: {fit}", file=question.id)
+            raise UsageError(
+                f"question {question.id!r} cannot be put to tier '{name}': {fit}; give the tier a "
+                "longer context, or leave the question out"
+            )
         reply, latency_s = await self._perform(Draft(tier, fit.passages), question)
         assert isinstance(reply.outcome, Drafted)
         generation = reply.outcome.generation
+        generation = replace(generation, text=clean_text(generation.text))  # as the loop does
         evidence = Evidence(question.question, generation, passages=fit.passages)
         evidence, sample_cost = await self._sampled(evidence, tier, question)
         signals, costs = self._signals(evidence, sample_cost)
@@ -141,9 +154,11 @@ class Recorder:
         signals: dict[str, float | None] = {}
         costs: dict[str, float] = {}
         for estimator in (*self.plan.free, *self.plan.buyable):
-            reading = read_safely(estimator, evidence)
-            known = isinstance(reading, Signal) and evidence.greedy.is_complete
-            signals[estimator.name] = reading.value if known else None  # type: ignore[union-attr]
+            signals[estimator.name] = None
+            if evidence.greedy.is_complete and not missing_parts(estimator.needs, evidence):
+                reading = read_safely(estimator, evidence)
+                if isinstance(reading, Signal):
+                    signals[estimator.name] = reading.value
             if estimator.needs.samples:
                 costs[estimator.name] = sample_cost
         return signals, costs
@@ -181,42 +196,72 @@ def _error(question: Question, failure: Failure) -> RunError:
 
 
 def recorded_ids(out: Path, how: str) -> set[str]:
-    """The questions that `out` already holds; an unfinished last line is cut off.
+    """The questions that `out` holds whole; rows of a question broken off are cut off its end.
 
     Raises:
-        BadInput: `out` was recorded under other settings.
+        BadInput: `out` is no recording, or was recorded under other settings; it is left as it was.
     """
-    if not out.exists():
+    try:
+        content = out.read_bytes()
+    except FileNotFoundError:
         return set()
-    _cut_unfinished_line(out)
-    found = set()
-    for line, data in read_lines(out):
-        if data.get("estimators_fingerprint") != how:
-            raise BadInput(
-                "was recorded with other prompts or signal settings; record into another file",
-                file=str(out),
-                line=line,
-                field="estimators_fingerprint",
-            )
-        found.add(str(data.get("query_id")))
-    return found
+    except OSError as error:
+        raise BadInput(f"cannot be read: {error}", file=str(out)) from error
+    rows: Counter[str] = Counter()
+    done: set[str] = set()
+    kept = position = 0
+    for number, line in enumerate(content.splitlines(keepends=True), start=1):
+        position += len(line)
+        if not line.endswith(b"\n"):
+            _check_beginning(line, out, number)
+            break
+        query_id, size = _recorded(line, how, out, number)
+        rows[query_id] += 1
+        if rows[query_id] == size:
+            done.add(query_id)
+            kept = position
+    if kept < len(content):
+        os.truncate(out, kept)
+    return done
 
 
-def _cut_unfinished_line(out: Path) -> None:
-    content = out.read_bytes()
-    if content and not content.endswith(b"\n"):
-        with out.open("rb+") as file:
-            file.truncate(content.rfind(b"\n") + 1)
+def _recorded(line: bytes, how: str, out: Path, number: int) -> tuple[str, int]:
+    """Whose row a line is, and how many rows its question has."""
+    try:
+        row = json.loads(line)
+        query_id, size, found = str(row["query_id"]), int(row[_ROWS]), row["estimators_fingerprint"]
+    except (ValueError, TypeError, KeyError) as error:
+        raise _no_recording(out, number) from error
+    if found != how:
+        raise BadInput(
+            "was recorded with other prompts or signal settings; record into another file",
+            file=str(out),
+            line=number,
+            field="estimators_fingerprint",
+        )
+    return query_id, size
+
+
+def _check_beginning(line: bytes, out: Path, number: int) -> None:
+    """Whether a line without an end can be the beginning of a row, and so may be cut off."""
+    if line[: len(_BEGINNING)] != _BEGINNING[: len(line)]:
+        raise _no_recording(out, number)
+
+
+def _no_recording(out: Path, number: int) -> BadInput:
+    return BadInput(
+        "is no row of a recording; record into another file", file=str(out), line=number
+    )
 
 
 def _append(out: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    data = b"".join([json_line(row) for row in rows])
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         size = out.stat().st_size if out.exists() else 0
         try:
-            with out.open("a", encoding="utf-8") as file:
-                file.write(text)
+            with out.open("ab") as file:
+                file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
         except OSError:

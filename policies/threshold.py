@@ -10,10 +10,14 @@ from dataclasses import dataclass
 
 from ..router.decisions import Action, Buy, Choice, Comparison, Decision, Rung
 from ..router.errors import ConfigurationError
+from ..router.making import maker
 from ..router.protocols import Situation
 from ..router.signals import Estimate
 
 __all__ = ["BuyBand", "RungRule", "ThresholdPolicy"]
+
+_make_comparison = maker(Comparison)
+_make_decision = maker(Decision)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +54,17 @@ class ThresholdPolicy:
     Args:
         rules: one for each rung that can be reached; the more specific one wins.
         names: the tiers' names, for the reasons.
+        floor: where nothing is left to try, answer with the best attempt at an estimate of at
+            least this; None abstains. A rung's threshold may be higher, since trying on has a
+            value of its own.
 
     Raises:
         ConfigurationError: a threshold is not in [0, 1], or a tier has no rule.
     """
 
-    def __init__(self, rules: tuple[RungRule, ...], names: tuple[str, ...]) -> None:
+    def __init__(
+        self, rules: tuple[RungRule, ...], names: tuple[str, ...], floor: float | None = None
+    ) -> None:
         for rule in rules:
             if not 0.0 <= rule.threshold <= 1.0:
                 name = names[rule.tier] if rule.tier < len(names) else str(rule.tier)
@@ -65,6 +74,7 @@ class ThresholdPolicy:
                 )
         self.rules = rules
         self.names = names
+        self.floor = floor
         self._rules: dict[tuple[int, bool], RungRule] = {}
         for rule in sorted(rules, key=lambda rule: rule.retrieved is not None):
             for retrieved in (False, True) if rule.retrieved is None else (rule.retrieved,):
@@ -85,17 +95,19 @@ class ThresholdPolicy:
         estimate = situation.estimate
         if isinstance(estimate, Estimate):
             p = estimate.p
-            purchase = self._purchase(rule, situation, p)
+            purchase = self._purchase(rule, situation, p) if rule.buy else None
             if purchase is not None:
                 return purchase
             sure = p >= rule.threshold and situation.can_answer
-            compared = (Comparison(estimate.signal, p, ">=" if sure else "<", rule.threshold),)
+            compared = (
+                _make_comparison(estimate.signal, p, ">=" if sure else "<", rule.threshold),
+            )
             words = f"{self.names[rule.tier]} is {p:.2f} sure"
             if not estimate.calibrated:
                 words += f" ({estimate.signal}, not calibrated)"
             if sure:
                 reason = f"{words}, at least the {rule.threshold:.2f} asked for"
-                return Decision(Action.ANSWER, reason, compared)
+                return _make_decision(Action.ANSWER, reason, compared)
             return self._unsure(
                 rule, situation, f"{words}, {rule.threshold:.2f} is asked for", compared
             )
@@ -125,12 +137,24 @@ class ThresholdPolicy:
     ) -> Decision:
         for action in rule.then:
             if action is Action.RETRIEVE and situation.retrieve is not None:
-                return Decision(action, f"{words}; passages may help", compared)
+                return _make_decision(action, f"{words}; passages may help", compared)
             if action is Action.ESCALATE and situation.escalate:
                 tier = situation.escalate[0][0]
-                return Decision(action, f"{words}; {self.names[tier]} may know", compared, tier)
+                return _make_decision(
+                    action, f"{words}; {self.names[tier]} may know", compared, tier
+                )
+        best = situation.best
+        if self.floor is not None and best is not None and isinstance(best.estimate, Estimate):
+            p, name = best.estimate.p, self.names[best.tier]
+            if p >= self.floor:
+                compared = (Comparison("best attempt", p, ">=", self.floor),)
+                reason = (
+                    f"nothing is left to try; the best attempt, by {name}, is {p:.2f} sure, at "
+                    f"least the {self.floor:.2f} that is better than no answer"
+                )
+                return _make_decision(Action.ANSWER, reason, compared, attempt=best.id)
         closed = "; ".join(
             f"{other.action.value}: {other.why_not}" for other in situation.closed if other.why_not
         )
         reason = f"{words}; nothing is left to try" + (f" ({closed})" if closed else "")
-        return Decision(Action.ABSTAIN, reason, compared)
+        return _make_decision(Action.ABSTAIN, reason, compared)

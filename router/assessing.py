@@ -6,10 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from .decisions import Rung
+from .making import maker
 from .protocols import Calibrator
 from .signals import Estimate, Reading, Signal, Unavailable
 
 __all__ = ["BareAssessor", "CalibratedAssessor", "RungCalibrators", "unavailable_words"]
+
+_make_estimate = maker(Estimate)
 
 
 def unavailable_words(names: tuple[str, ...], signals: Mapping[str, Reading]) -> Unavailable:
@@ -33,7 +36,7 @@ class BareAssessor:
         for name in self.order:
             reading = signals.get(name)
             if isinstance(reading, Signal):
-                return Estimate(reading.value, name)
+                return _make_estimate(reading.value, name)
         return unavailable_words(self.order, signals)
 
 
@@ -70,5 +73,5 @@ class CalibratedAssessor:
             reading = signals.get(name)
             if isinstance(reading, Signal):
                 fingerprint = self._fingerprints[id(calibrator)]
-                return Estimate(calibrator.probability(reading), name, True, fingerprint)
+                return _make_estimate(calibrator.probability(reading), name, True, fingerprint)
         return unavailable_words(tuple([name for name, _ in order]), signals)

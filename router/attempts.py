@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from .decisions import Action, Attempt, Buy, Choice
+from .making import maker
 from .protocols import Situation
-from .signals import Estimate
+from .signals import Estimate, Reading, Unavailable
 
-__all__ = ["attempt_of", "best_attempt", "not_open", "why_incomplete", "with_cost"]
+__all__ = [
+    "assessed",
+    "attempt_of",
+    "best_attempt",
+    "make_attempt",
+    "not_open",
+    "why_incomplete",
+    "with_cost",
+]
+
+
+make_attempt = maker(Attempt)
 
 
 def attempt_of(attempts: Sequence[Attempt], id: str | None) -> Attempt | None:
@@ -35,11 +47,31 @@ def best_attempt(attempts: Sequence[Attempt]) -> Attempt | None:
     return best
 
 
+def assessed(
+    attempt: Attempt, signals: Mapping[str, Reading], estimate: Estimate | Unavailable
+) -> Attempt:
+    """The attempt with its signals and estimate; spelled out, since `replace` is slow."""
+    return make_attempt(
+        attempt.id,
+        attempt.tier,
+        attempt.round,
+        attempt.retrieved,
+        attempt.text,
+        attempt.finish_reason,
+        attempt.cost,
+        attempt.latency_s,
+        signals,
+        attempt.signal_costs,
+        estimate,
+        attempt.passage_ids,
+    )
+
+
 def with_cost(attempt: Attempt, signal: str, cost: float | None) -> Attempt:
-    """The attempt with what was paid for a signal; spelled out, since `replace` is slow."""
+    """The attempt with what was paid for a signal."""
     before = attempt.signal_costs.get(signal, 0.0)
     total = None if cost is None or before is None else before + cost
-    return Attempt(
+    return make_attempt(
         attempt.id,
         attempt.tier,
         attempt.round,

@@ -6,10 +6,13 @@ from typing import NamedTuple
 
 from .budget import Forecast
 from .evidence import Passage
+from .making import maker
 from .plan import Plan, RetrievalPlan, TierPlan
 from .state import RunState
 
 __all__ = ["Fit", "Outlook", "call_forecast", "draft_fit", "retrieval_forecast"]
+
+_make_forecast = maker(Forecast)
 
 
 def call_forecast(tier: TierPlan, tokens_in: int, n: int = 1) -> Forecast:
@@ -17,7 +20,7 @@ def call_forecast(tier: TierPlan, tokens_in: int, n: int = 1) -> Forecast:
     total_in, total_out = n * tokens_in, n * tier.max_output
     price = tier.price
     cost = None if price is None else price.of(total_in, total_out)
-    return Forecast(cost, n * tier.latency_s, n, total_in + total_out)
+    return _make_forecast(cost, n * tier.latency_s, n, total_in + total_out)
 
 
 def retrieval_forecast(retrieval: RetrievalPlan, tier: TierPlan, tokens_in: int) -> Forecast:
@@ -26,7 +29,7 @@ def retrieval_forecast(retrieval: RetrievalPlan, tier: TierPlan, tokens_in: int)
     ahead = min(ahead, tier.context - tier.max_output)  # passages beyond it are not shown
     price = tier.price
     cost = None if price is None else price.of(ahead, tier.max_output)
-    return Forecast(cost, retrieval.latency_s + tier.latency_s, 1, ahead + tier.max_output, 1)
+    return _make_forecast(cost, retrieval.latency_s + tier.latency_s, 1, ahead + tier.max_output, 1)
 
 
 class Fit(NamedTuple):

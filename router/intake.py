@@ -9,11 +9,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from .attempts import with_cost
+from .attempts import assessed, make_attempt, with_cost
 from .budget import Spend
 from .conversation import is_follow_up
-from .decisions import Action, Attempt, Decision
+from .decisions import NOT_ASSESSED, Action, Attempt, Decision
 from .evidence import Evidence, Generation, Passage
+from .making import maker
 from .plan import Plan
 from .purchases import with_outcome
 from .requests import (
@@ -43,6 +44,8 @@ from .state import RunState
 from .text import clean_text
 
 __all__ = ["belongs", "charge", "evidence_of", "take"]
+
+_make_evidence = maker(Evidence)
 
 _OUTCOMES: Mapping[type[Any], type[Any]] = {
     Recall: Recalled,
@@ -83,7 +86,6 @@ def take(
         state.phase = "assess"
         _take_draft(plan, state, evidence, request, reply)
     elif isinstance(request, Retrieve):
-        state.round += 1
         state.spend.rounds += 1
         _take_passages(state, outcome)
     elif isinstance(request, Recall):
@@ -152,10 +154,10 @@ def _take_draft(
     text = clean_text(generation.text)
     if text != generation.text:
         generation = replace(generation, text=text)
-    attempt = Attempt(
+    attempt = make_attempt(
         str(len(attempts) + 1),
         tier,
-        state.round,
+        state.round if passages else 0,
         bool(passages),
         text.strip(),
         generation.finish_reason,
@@ -164,7 +166,7 @@ def _take_draft(
         passage_ids=tuple([passage.id for passage in passages]) if passages else (),
     )
     previous = tuple([earlier.text for earlier in attempts]) if attempts else ()
-    evidence[attempt.id] = Evidence(
+    evidence[attempt.id] = _make_evidence(
         state.question, generation, passages=passages, previous_answers=previous
     )
     state.current = len(attempts)
@@ -187,6 +189,7 @@ def _take_passages(state: RunState, outcome: Outcome) -> None:
         state.phase = "assess"
         return
     state.passages = (*found.values(), *kept)
+    state.round += 1
     state.phase = "draft"
 
 
@@ -204,7 +207,7 @@ def _take_purchase(
         evidence[attempt.id] = with_outcome(known, request, outcome)
     if problem is not None:
         reading = Unavailable(f"could not be bought: {problem}")
-        attempt = attempt.assessed({**attempt.signals, name: reading}, attempt.estimate)
+        attempt = assessed(attempt, {**attempt.signals, name: reading}, NOT_ASSESSED)
         state.settled.append(name)
         state.buying = None
     state.attempts[current] = attempt

@@ -19,14 +19,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from .attempts import not_open, why_incomplete
+from .attempts import assessed, not_open, why_incomplete
 from .budget import Budget, Forecast
 from .conversation import is_follow_up, search_query
-from .decisions import Action, Attempt, Buy, Choice, Decision, Result, Rung
+from .decisions import NOT_ASSESSED, Action, Attempt, Buy, Choice, Decision, Result, Rung
 from .evidence import Evidence, Turn
 from .forecasts import Fit, Outlook
 from .guards import assess_safely, decide_safely, judge_safely, read_safely
 from .intake import belongs, charge, evidence_of, take
+from .making import maker
 from .options import situation_of, steps_left
 from .plan import Plan
 from .protocols import Situation
@@ -46,9 +47,14 @@ from .requests import (
 from .results import make_result
 from .signals import Unavailable
 from .state import RunState, freeze, thaw
-from .trail import Step, closed_step, opened_step
+from .trail import Judged, Step, closed_step, decided_step, opened_step
 
 __all__ = ["Run", "open_run", "resume_run"]
+
+_make_decision = maker(Decision)
+_make_draft = maker(Draft)
+_make_forecast = maker(Forecast)
+_make_retrieve = maker(Retrieve)
 
 
 def open_run(
@@ -157,7 +163,8 @@ class Run:
         gate, request = self.plan.prefix_gate, self.request
         if gate is None or not isinstance(request, Draft):
             return Continue()
-        rung = Rung(request.tier, self.state.round, bool(request.passages))
+        shown = bool(request.passages)
+        rung = Rung(request.tier, self.state.round if shown else 0, shown)
         verdict = judge_safely(gate, rung, partial.tokens)
         if not isinstance(verdict, str):
             return verdict
@@ -203,20 +210,17 @@ class Run:
             self._enter()
         elif phase == "draft":
             self._draft_again()
-        if self._step is not None:
-            self._close_step()
+        self._close_step()
         if self.request is not None:
             return self.request
         if self.result is None:
             self.result = make_result(self.plan, self.state)
         return self.result
 
-    def _close_step(self, choice: Choice | None = None, situation: Situation | None = None) -> None:
-        """Write the last step into the trail, with what was concluded from it."""
-        step, state = self._step, self.state
-        if step is not None:
-            attempt = None if choice is None else self._current()
-            state.trail.append(closed_step(step, choice, attempt, situation))
+    def _close_step(self, choice: Choice | None = None, estimate: Judged = None) -> None:
+        """Write the last step into the trail as it is, or with a choice that no policy made."""
+        if self._step is not None:
+            self.state.trail.append(closed_step(self._step, choice, estimate))
             self._step = None
 
     # --- deciding ------------------------------------------------------------------------------
@@ -234,7 +238,8 @@ class Run:
                     return
                 closed.append(f"{spec.name}: {why_not}")
             decision = Decision(Action.ABSTAIN, "no tier can draft: " + "; ".join(closed))
-        self._close_step(decision)
+        current = self._current()
+        self._close_step(decision, None if current is None else current.estimate)
         self._conclude(decision)
 
     def _draft_again(self) -> None:
@@ -259,7 +264,7 @@ class Run:
         return why_not
 
     def _request_draft(self, tier: int, fit: Fit) -> None:
-        self.request = Draft(tier, fit.passages, fit.forecast, self.time_left())
+        self.request = _make_draft(tier, fit.passages, fit.forecast, self.time_left())
 
     def _assess_and_decide(self) -> None:
         attempt = self._current()
@@ -288,11 +293,13 @@ class Run:
                 state.settled.append(name)
                 if state.buying == name:
                     state.buying = None
+        if len(signals) == len(attempt.signals) and attempt.estimate != NOT_ASSESSED:
+            return attempt  # judged before, and nothing was learned since
         if attempt.is_complete:
             estimate = assess_safely(plan.assessor, attempt.rung, signals)
         else:
             estimate = Unavailable(why_incomplete(attempt))
-        attempt = attempt.assessed(signals, estimate)
+        attempt = assessed(attempt, signals, estimate)
         self._replace_current(attempt)
         return attempt
 
@@ -317,7 +324,7 @@ class Run:
         assert attempt is not None
         reading = Unavailable(f"could not be bought: {why_not}")
         signals = {**attempt.signals, signal: reading}
-        self._replace_current(attempt.assessed(signals, attempt.estimate))
+        self._replace_current(assessed(attempt, signals, attempt.estimate))
 
     def _decide(self, attempt: Attempt | None, evidence: Evidence | None) -> None:
         """Ask the policy, note its choice in the trail, and carry it out."""
@@ -328,7 +335,9 @@ class Run:
         if refused is not None:
             state.degraded.append(f"policy: {refused}")
             choice = Decision(Action.ABSTAIN, f"the policy's choice was not open: {refused}")
-        self._close_step(choice, situation)
+        assert self._step is not None
+        state.trail.append(decided_step(self._step, choice, situation))
+        self._step = None
         if not isinstance(choice, Buy):
             self._act(choice, situation)
             return
@@ -342,10 +351,10 @@ class Run:
         plan, state = self.plan, self.state
         if decision.action is Action.RETRIEVE:
             assert plan.retrieval is not None
-            self.request = Retrieve(
+            self.request = _make_retrieve(
                 search_query(state.question, state.turns),
                 plan.retrieval.k * (state.round + 1),
-                Forecast(0.0, plan.retrieval.latency_s, 0, 0, 1),
+                _make_forecast(0.0, plan.retrieval.latency_s, 0, 0, 1),
                 self.time_left(),
             )
         elif decision.action is Action.ESCALATE:
@@ -362,7 +371,7 @@ class Run:
         if decision.action is Action.ANSWER and decision.attempt is None:
             current = self._current()
             assert current is not None
-            decision = Decision(
+            decision = _make_decision(
                 decision.action, decision.reason, decision.compared, decision.tier, current.id
             )
         state.decision = decision

@@ -7,6 +7,7 @@ from .budget import NOTHING, Forecast
 from .decisions import Action, Alternative, Attempt, Rung
 from .evidence import Evidence
 from .forecasts import Fit, Outlook, draft_fit, retrieval_forecast
+from .making import maker
 from .protocols import BuyOption, Situation
 from .purchases import purchase_forecast
 from .signals import Estimate, Unavailable
@@ -15,6 +16,9 @@ from .state import RunState
 __all__ = ["Fit", "draft_fit", "situation_of", "steps_left"]
 
 _OUT_OF_STEPS = "the run has used all its steps"
+
+_make_alternative = maker(Alternative)
+_make_situation = maker(Situation)
 
 
 def steps_left(state: RunState) -> int:
@@ -36,7 +40,7 @@ def situation_of(outlook: Outlook, attempt: Attempt | None, evidence: Evidence |
         rung, estimate = attempt.rung, attempt.estimate
     left = steps_left(state)
     closed: list[Alternative] = []
-    return Situation(
+    return _make_situation(
         rung,
         attempt,
         estimate,
@@ -68,7 +72,9 @@ def _retrieve_option(outlook: Outlook, left: int, closed: list[Alternative]) -> 
             why_not = _OUT_OF_STEPS if short else state.budget.refusal(state.spend, forecast)
     if why_not is None:
         return forecast
-    closed.append(Alternative(Action.RETRIEVE, None, forecast.cost, forecast.latency_s, why_not))
+    closed.append(
+        _make_alternative(Action.RETRIEVE, None, forecast.cost, forecast.latency_s, why_not)
+    )
     return None
 
 
@@ -80,7 +86,7 @@ def _escalate_options(
     for tier in range(state.tier + 1, len(outlook.plan.tiers)):
         fit = outlook.fit(tier)
         if isinstance(fit, str):
-            closed.append(Alternative(Action.ESCALATE, tier, None, 0.0, fit))
+            closed.append(_make_alternative(Action.ESCALATE, tier, None, 0.0, fit))
             continue
         ahead = fit.forecast
         why_not = state.failed.get(tier) or state.budget.refusal(state.spend, ahead)
@@ -89,7 +95,9 @@ def _escalate_options(
         if why_not is None:
             found.append((tier, ahead))
         else:
-            closed.append(Alternative(Action.ESCALATE, tier, ahead.cost, ahead.latency_s, why_not))
+            closed.append(
+                _make_alternative(Action.ESCALATE, tier, ahead.cost, ahead.latency_s, why_not)
+            )
     return tuple(found)
 
 

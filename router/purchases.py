@@ -10,6 +10,7 @@ from .budget import NOTHING, Forecast
 from .comparisons import has_comparison, pairs_to_compare, with_comparison
 from .evidence import Evidence, Generation
 from .forecasts import Outlook, call_forecast
+from .making import maker
 from .protocols import Estimator, Needs
 from .requests import (
     Ask,
@@ -34,6 +35,9 @@ __all__ = [
     "purchase_request",
     "with_outcome",
 ]
+
+_make_evidence = maker(Evidence)
+_make_sample = maker(Sample)
 
 Part = Literal["samples", "asked", "critique", "comparison"]
 """What can be bought, in the order in which it is bought: a comparison needs the samples."""
@@ -97,7 +101,7 @@ def purchase_request(
     answer, passages = evidence.greedy.text.strip(), evidence.passages
     if part == "samples":
         wanted = needs.samples - len(evidence.samples)
-        return Sample(tier, wanted, passages, forecast, timeout_s)
+        return _make_sample(tier, wanted, passages, forecast, timeout_s)
     if part == "asked" and needs.asked is not None:
         return Ask(needs.asked, tier, answer, passages, forecast, timeout_s)
     if part == "comparison" and needs.compare is not None:
@@ -124,7 +128,7 @@ def _with_samples(evidence: Evidence, samples: tuple[Generation, ...]) -> Eviden
 
     Spelled out, since `replace` is slow.
     """
-    return Evidence(
+    return _make_evidence(
         evidence.question,
         evidence.greedy,
         evidence.id,

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from .attempts import attempt_of, best_attempt
 from .decisions import Action, Result
+from .making import maker
 from .plan import Plan
 from .signals import Estimate
 from .state import RunState
 
 __all__ = ["make_result"]
+
+_make_result = maker(Result)
 
 
 def make_result(plan: Plan, state: RunState) -> Result:
@@ -19,7 +22,7 @@ def make_result(plan: Plan, state: RunState) -> Result:
     if decision.action is Action.ANSWER:
         served = attempt_of(state.attempts, decision.attempt)
     estimate = None if served is None else served.estimate
-    return Result(
+    return _make_result(
         state.run_id,
         state.question,
         decision.action,
@@ -28,7 +31,7 @@ def make_result(plan: Plan, state: RunState) -> Result:
         decision.reason,
         None if served is None else served.tier,
         None if served is None else plan.tiers[served.tier].model,
-        state.round,
+        state.spend.rounds,
         spend.cost,
         spend.elapsed_s,
         spend.calls,

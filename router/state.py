@@ -28,6 +28,8 @@ class RunState:
 
     Attributes:
         phase: what the last reply has left to do: `recall`, `entry`, `assess`, `draft`, `done`.
+        round: searches that brought something new; a search that did not leaves the rung as it was
+            (`spend.rounds` counts all of them).
         current: index of the attempt under judgement, None where the tier failed.
         buying: the signal that is being bought, None outside a purchase.
         settled: signals of the current attempt that were bought or failed: not offered again.

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from .decisions import Action, Alternative, Attempt, Buy, Choice, Comparison, TrailStep
+from .decisions import Action, Alternative, Buy, Choice, TrailStep
+from .making import maker
 from .protocols import Situation
 from .requests import (
     Ask,
@@ -28,13 +29,14 @@ from .requests import (
     Sample,
     Sampled,
 )
-from .signals import Reading
+from .signals import Estimate, Unavailable
 
 __all__ = [
     "OpenStep",
     "Step",
     "alternatives",
     "closed_step",
+    "decided_step",
     "describe_outcome",
     "describe_request",
     "opened_step",
@@ -42,6 +44,9 @@ __all__ = [
 ]
 
 _CUT = 120
+
+_make_step = maker(TrailStep)
+_make_alternative = maker(Alternative)
 
 
 def plural(n: int, noun: str) -> str:
@@ -123,9 +128,9 @@ def alternatives(situation: Situation) -> tuple[Alternative, ...]:
         found.append(_answering(situation.rung.tier))
     ahead = situation.retrieve
     if ahead is not None:
-        found.append(Alternative(Action.RETRIEVE, None, ahead.cost, ahead.latency_s))
+        found.append(_make_alternative(Action.RETRIEVE, None, ahead.cost, ahead.latency_s))
     for tier, ahead in situation.escalate:
-        found.append(Alternative(Action.ESCALATE, tier, ahead.cost, ahead.latency_s))
+        found.append(_make_alternative(Action.ESCALATE, tier, ahead.cost, ahead.latency_s))
     return (*found, _ABSTAINING, *situation.closed)
 
 
@@ -140,6 +145,9 @@ class OpenStep:
     cost: float | None
     elapsed_s: float
 
+
+Judged = Estimate | Unavailable | None
+"""What an attempt was judged to be worth, None where there is nothing to judge."""
 
 Step = OpenStep | TrailStep
 """A step on its way into the trail, or taken out of it again to be concluded from."""
@@ -157,36 +165,42 @@ def opened_step(number: int, request: Request, reply: Reply) -> OpenStep:
     )
 
 
-def closed_step(
-    step: Step, choice: Choice | None, attempt: Attempt | None, situation: Situation | None
-) -> TrailStep:
-    """The step with what was concluded from it.
-
-    Args:
-        choice: None where nothing was decided.
-        attempt: what the choice was made on, None where the tier failed.
-        situation: None where no policy was asked.
-    """
-    signals: Mapping[str, Reading] = {}
-    estimate = None if situation is None else situation.estimate
-    if attempt is not None:
-        signals, estimate = attempt.signals, attempt.estimate
-    action, reason = None, None
-    compared: tuple[Comparison, ...] = ()
-    if choice is not None:
-        action = "buy" if isinstance(choice, Buy) else str(choice.action)
-        reason, compared = choice.reason, choice.compared
-    return TrailStep(
+def closed_step(step: Step, choice: Choice | None, estimate: Judged = None) -> TrailStep:
+    """The step with a choice that no policy made, or with none."""
+    return _make_step(
         step.step,
         step.request,
         step.tier,
         step.outcome,
-        signals,
+        {},
         estimate,
-        compared,
-        () if situation is None else alternatives(situation),
-        action,
-        reason,
+        (),
+        (),
+        None if choice is None else _action(choice),
+        None if choice is None else choice.reason,
         step.cost,
         step.elapsed_s,
     )
+
+
+def decided_step(step: Step, choice: Choice, situation: Situation) -> TrailStep:
+    """The step with what a policy chose in a situation, and what it might have chosen."""
+    attempt = situation.attempt
+    return _make_step(
+        step.step,
+        step.request,
+        step.tier,
+        step.outcome,
+        {} if attempt is None else attempt.signals,
+        situation.estimate,
+        choice.compared,
+        alternatives(situation),
+        _action(choice),
+        choice.reason,
+        step.cost,
+        step.elapsed_s,
+    )
+
+
+def _action(choice: Choice) -> str:
+    return "buy" if isinstance(choice, Buy) else str(choice.action)

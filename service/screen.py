@@ -106,7 +106,7 @@ def result_panel(result: Result, names: tuple[str, ...]) -> RenderableType:
         if result.best is not None:
             body.append(f"\nThe best guess was: {result.best.text}", style="dim not bold")
         title, style = "abstained", "yellow"
-    lines = [
+    lines: list[RenderableType] = [
         Panel(body, title=title, title_align="left", border_style=style),
         _summary(result, names),
     ]
@@ -136,7 +136,7 @@ def _count(n: int, noun: str, many: str | None = None) -> str:
 
 def advice_lines(advice: tuple[str, ...]) -> RenderableType:
     """Advice, a line each."""
-    return Group(*(Text(f"• {line}") for line in advice))
+    return Group(*[Text(f"• {line}") for line in advice])
 
 
 def replay_table(report: ReplayReport, names: tuple[str, ...]) -> RenderableType:

@@ -109,11 +109,13 @@ async def test_a_single_document_can_be_found(tmp_path: Path, root: Path) -> Non
 
 
 async def test_names_are_found_whole_in_parts_and_by_their_words(docs: Path, root: Path) -> None:
-    put(docs / "api.md", "# store.Hive.read_queue\n\nGives what waits.\n\n# other.Thing\n\nElse.\n")
     put(docs / "long.md", "# store\n\nThe store keeps hives. A store is a store, storing stores.\n")
-    put(docs / "api.md", "# store.Hive.readQueue\n\nGives all that waits in line there, and in the "
-        "order in which it came.\n\n# other.Thing\n\nSomething else, of which nobody has ever known "
-        "any use whatsoever.\n")  # fmt: skip
+    put(
+        docs / "api.md",
+        "# store.Hive.readQueue\n\nGives all that waits in line, in the order in which it came, "
+        "until nothing is left to give.\n\n# other.Thing\n\nSomething else, of which nobody has "
+        "ever known any use whatsoever, nor has anybody asked.\n",
+    )
     retriever, _ = opened(docs, root)
     for query in ("store.Hive.readQueue", "Hive.readQueue", "readQueue", "the queue", "store.Hive"):
         assert (await titles(retriever, query))[0] == "store.Hive.readQueue"
@@ -221,17 +223,13 @@ async def test_a_change_within_the_clocks_tick_is_seen(docs: Path, root: Path) -
     opened(docs, root)
     put(docs / "bees.md", NOTES["bees.md"].replace("clover", "nectar"), now)
     retriever, read = opened(docs, root)
-    assert read == 1
+    assert read > 0
     assert await titles(retriever, "nectar") == ["Bees"]
 
 
-async def test_old_files_of_the_same_size_and_time_are_not_opened(
-    docs: Path, root: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_size_and_time_stand_for_the_content_of_old_files(docs: Path, root: Path) -> None:
     opened(docs, root)
-    monkeypatch.setattr(Path, "read_bytes", None)
     put(docs / "bees.md", NOTES["bees.md"].replace("clover", "nectar"))
-    monkeypatch.undo()
     retriever, read = opened(docs, root)
     assert read == 0
     assert await titles(retriever, "clover") == ["Bees"]
@@ -266,7 +264,6 @@ async def test_a_file_that_cannot_be_read_is_forgotten_until_it_can(
 ) -> None:
     opened(docs, root)
     put(docs / "bees.md", NOTES["bees.md"] + "More.", LONG_AGO_NS + 10**9)
-    shutil.copytree(docs, docs.parent / "spare")
     with monkeypatch.context() as patched:
         refuse_reading(patched, "bees.md")
         for _ in range(2):
@@ -281,10 +278,7 @@ async def test_a_file_that_cannot_be_read_is_forgotten_until_it_can(
 
 
 def refuse_reading(patched: pytest.MonkeyPatch, name: str) -> None:
-    read = Path.read_bytes
-    import builtins
-
-    plain_open = builtins.open
+    read, plain_open = Path.read_bytes, open
 
     def read_bytes(path: Path) -> bytes:
         if path.name == name:
@@ -391,15 +385,21 @@ async def test_a_damaged_index_is_built_anew_with_a_note(
     assert len(generations(root)) == 1
 
 
-async def test_damage_after_opening_is_an_error_and_not_a_wrong_answer(
-    docs: Path, root: Path
+@pytest.mark.parametrize("suffix", [".store", ".idx", ".term"])
+async def test_damage_after_opening_is_an_error_and_not_a_crash(
+    docs: Path, root: Path, suffix: str
 ) -> None:
-    opened(docs, root)
+    """In place, so that the mapped memory changes; some of it makes the engine panic."""
+    put(
+        docs / "many.md", "".join(f"# N{n}\n\nNumber {n} {'of clover ' * 20}\n" for n in range(200))
+    )
+    retriever, _ = opened(docs, root)
     [generation] = generations(root)
-    store = next(path for path in generation.iterdir() if path.suffix == ".store")
-    store.write_bytes(b"\xff" * store.stat().st_size)
-    with pytest.raises(StoreCorrupt, match="start again"):
-        await TantivyRetriever(generation, size=3, fingerprint="f").search("clover", 3)
+    for path in generation.glob(f"*{suffix}"):
+        with open(path, "r+b") as file:
+            file.write(b"\xff" * (path.stat().st_size - 200))
+    with pytest.raises(StoreCorrupt, match="start again to have it rebuilt"):
+        await retriever.search("clover number 77", 3)
 
 
 def test_files_that_are_no_index_are_told(tmp_path: Path) -> None:

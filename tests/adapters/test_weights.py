@@ -5,11 +5,11 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
-import multiprocessing
 import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -21,7 +21,6 @@ from surefoot.adapters.weights import (
     find_weights,
     take_license_notice,
 )
-from surefoot.adapters.weights_cache import WeightsCache
 from surefoot.router.errors import ConfigurationError, WeightsError
 
 HALVES = (b"GGUF first half ", b"second half")
@@ -182,28 +181,41 @@ def test_what_a_killed_process_left_is_swept_but_not_what_another_is_writing(
     assert fresh.exists()
 
 
-def join_many(directory: str, barrier: Any, results: Any) -> None:
-    """Runs in a process of its own."""
-    cache = WeightsCache(Path(directory))
-    barrier.wait()
-    for _ in range(20):
-        results.put(cache.join([b"a" * 70_000, b"b" * 70_000], Path(directory) / "whole", 140_000))
-        results.put(hashlib.sha256((Path(directory) / "whole").read_bytes()).hexdigest())
+JOINER = """
+import hashlib, sys
+from pathlib import Path
+from surefoot.adapters.weights_cache import WeightsCache
+
+directory = Path(sys.argv[1])
+print("ready", flush=True)
+sys.stdin.readline()
+for _ in range(30):
+    WeightsCache(directory).join([b"a" * 70_000, b"b" * 70_000], directory / "whole", 140_000)
+    print(hashlib.sha256((directory / "whole").read_bytes()).hexdigest())
+"""
 
 
 def test_processes_that_join_at_once_never_see_half_a_file(tmp_path: Path) -> None:
-    context = multiprocessing.get_context("spawn")
-    barrier, results = context.Barrier(2), context.Queue()
     workers = [
-        context.Process(target=join_many, args=(str(tmp_path), barrier, results)) for _ in range(2)
+        subprocess.Popen(
+            [sys.executable, "-c", JOINER, str(tmp_path)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(2)
     ]
     for worker in workers:
-        worker.start()
-    seen = {results.get(timeout=60) for _ in range(80)}
+        assert worker.stdout is not None
+        assert worker.stdout.readline() == "ready\n"
     for worker in workers:
-        worker.join()
-        assert worker.exitcode == 0
-    assert seen == {hashlib.sha256(b"a" * 70_000 + b"b" * 70_000).hexdigest()}
+        assert worker.stdin is not None
+        worker.stdin.write("go\n")
+        worker.stdin.flush()
+    seen = [worker.communicate(timeout=60)[0].split() for worker in workers]
+    assert [worker.returncode for worker in workers] == [0, 0]
+    assert [len(each) for each in seen] == [30, 30]
+    assert {*seen[0], *seen[1]} == {hashlib.sha256(b"a" * 70_000 + b"b" * 70_000).hexdigest()}
     assert not list(tmp_path.glob(".partial*"))
 
 
