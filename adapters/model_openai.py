@@ -249,7 +249,7 @@ def _joined(completions: list[Completion]) -> Completion:
         tuple(each for completion in completions for each in completion.generations),
         sum(completion.tokens_in for completion in completions),
         sum(completion.tokens_out for completion in completions),
-        len(completions),
+        sum(completion.calls for completion in completions),
     )
 
 

@@ -23,7 +23,7 @@ from .calibrating import CalibratedRung, calibrate_rungs, with_out_of_fold
 from .outcomes import OutcomeTable
 from .profile import FittedRung, FittedTier, Profile
 from .recorded import Replayer
-from .replay import Served, replay_all
+from .replay import Served, serve
 from .threshold import BuyBand, RungRule, ThresholdPolicy
 
 __all__ = ["FitSettings", "Prices", "default_prices", "fit_uncertified"]
@@ -158,24 +158,30 @@ class _Search:
         self._progress = progress
         self._rungs = rungs
         self._table, orders = with_out_of_fold(table, rungs)
-        self._assessor = _OutOfFold(orders)
         self._bought = table.bought
-        self._rounds = max(row.round for row in table.rows())
+        self._rounds = table.rounds
         self._seed = settings.seed
-        self._done = 0
+        self._questions = sorted(table.queries)
+        start = self._policy(tuple(self._start(rung) for rung in rungs))
+        self._replayer = Replayer(self._table, self._names, start, _OutOfFold(orders))
 
     def best(self) -> tuple[RungRule, ...]:
         """The rules of least expected price."""
         rules = tuple(self._start(rung) for rung in self._rungs)
-        price = self._price(rules)
-        for _ in range(_SWEEPS):
+        served = self._replay(rules)
+        price = self._price(served)
+        for sweep in range(_SWEEPS):
             before = price
-            for i in range(len(rules)):
-                for candidate in self._candidates(self._rungs[i], rules[i]):
+            for i, rung in enumerate(self._rungs):
+                if self._progress is not None:
+                    done = sweep * len(rules) + i
+                    self._progress("searching rules", done, _SWEEPS * len(rules))
+                for candidate in self._candidates(rung, rules[i]):
                     changed = (*rules[:i], candidate, *rules[i + 1 :])
-                    found = self._price(changed)
+                    tried = self._replay_changed(changed, rung, served)
+                    found = self._price(tried)
                     if found < price - 1e-12:
-                        rules, price = changed, found
+                        rules, served, price = changed, tried, found
             if price >= before:
                 break
         return rules
@@ -214,7 +220,7 @@ class _Search:
             found.append(replace(rule, buy=()))
         return found
 
-    def _replay(self, rules: tuple[RungRule, ...]) -> list[Served]:
+    def _policy(self, rules: tuple[RungRule, ...]) -> ThresholdPolicy:
         known = {(rule.tier, rule.retrieved) for rule in rules}
         rest = tuple(
             RungRule(tier, 1.0, retrieved)
@@ -222,17 +228,29 @@ class _Search:
             for retrieved in (False, True)
             if (tier, retrieved) not in known
         )
-        policy = ThresholdPolicy(rules + rest, self._names, self._prices.floor)
-        replayer = Replayer(self._table, self._names, policy, self._assessor)
-        return replay_all(self._table, replayer)
+        return ThresholdPolicy(rules + rest, self._names, self._prices.floor)
 
-    def _price(self, rules: tuple[RungRule, ...]) -> float:
-        self._done += 1
-        if self._progress is not None:
-            total = _SWEEPS * len(rules) * (_GRID + 4)
-            self._progress("searching rules", min(self._done, total), total)
-        served = self._replay(rules)
-        return math.fsum(self._paid(one) for one in served) / len(served)
+    def _replay(self, rules: tuple[RungRule, ...]) -> list[Served]:
+        policy = self._policy(rules)
+        return [serve(self._table, self._replayer, name, policy) for name in self._questions]
+
+    def _replay_changed(
+        self, rules: tuple[RungRule, ...], rung: CalibratedRung, served: Sequence[Served]
+    ) -> list[Served]:
+        """What `_replay` gives, where all rules but this rung's are those behind `served`.
+
+        Questions that never stood on the rung end as before, and are not replayed again.
+        """
+        policy, place = self._policy(rules), (rung.tier, rung.retrieved)
+        return [
+            serve(self._table, self._replayer, one.query_id, policy)
+            if any((seen.tier, seen.retrieved) == place for seen in one.visited)
+            else one
+            for one in served
+        ]
+
+    def _price(self, served: Sequence[Served]) -> float:
+        return math.fsum([self._paid(one) for one in served]) / len(served)
 
     def _paid(self, one: Served) -> float:
         if one.loss is None:

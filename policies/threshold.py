@@ -16,6 +16,7 @@ from ..router.signals import Estimate
 
 __all__ = ["BuyBand", "RungRule", "ThresholdPolicy"]
 
+_make_buy = maker(Buy)
 _make_comparison = maker(Comparison)
 _make_decision = maker(Decision)
 
@@ -114,7 +115,9 @@ class ThresholdPolicy:
         if situation.attempt is not None and situation.can_answer:
             for band in rule.buy:
                 if any(option.signal == band.signal for option in situation.buy):
-                    return Buy(band.signal, f"nothing else says how sure it is: {estimate.reason}")
+                    return _make_buy(
+                        band.signal, f"nothing else says how sure it is: {estimate.reason}"
+                    )
         return self._unsure(rule, situation, f"no estimate: {estimate.reason}", ())
 
     def _purchase(self, rule: RungRule, situation: Situation, p: float) -> Buy | None:
@@ -126,10 +129,10 @@ class ThresholdPolicy:
                         price = "an unknown price" if cost is None else f"at most {cost:.3g}"
                         reason = f"{p:.2f} is near the threshold; {band.signal} costs {price}"
                         compared = (
-                            Comparison("estimate", p, ">=", band.low),
-                            Comparison("estimate", p, "<", band.high),
+                            _make_comparison("estimate", p, ">=", band.low),
+                            _make_comparison("estimate", p, "<", band.high),
                         )
-                        return Buy(band.signal, reason, compared)
+                        return _make_buy(band.signal, reason, compared)
         return None
 
     def _unsure(

@@ -39,9 +39,10 @@ def maker(record: Callable[P, T]) -> Callable[P, T]:
     )
 
     def make(*args: P.args, **kwargs: P.kwargs) -> T:
-        made: Any = twin(*args, **kwargs)
-        made.__class__ = record
-        return made  # type: ignore[no-any-return]  # its class was set in the line above
+        unfrozen: Any = twin(*args, **kwargs)
+        unfrozen.__class__ = record
+        made: T = unfrozen
+        return made
 
     return make
 

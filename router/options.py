@@ -18,6 +18,7 @@ __all__ = ["Fit", "draft_fit", "situation_of", "steps_left"]
 _OUT_OF_STEPS = "the run has used all its steps"
 
 _make_alternative = maker(Alternative)
+_make_buy_option = maker(BuyOption)
 _make_situation = maker(Situation)
 
 
@@ -109,5 +110,5 @@ def _buy_options(outlook: Outlook, evidence: Evidence) -> tuple[BuyOption, ...]:
         if name not in state.settled:
             ahead = purchase_forecast(outlook, estimator.needs, evidence)
             if state.budget.refusal(state.spend, ahead) is None:
-                found.append(BuyOption(name, ahead))
+                found.append(_make_buy_option(name, ahead))
     return tuple(found)

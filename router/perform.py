@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from .errors import RunError
+from .errors import RunError, UpstreamMalformed
 from .evidence import Evidence, Turn
 from .plan import Plan
 from .protocols import (
@@ -43,6 +44,9 @@ from .requests import (
 
 __all__ = ["Performer", "RunView", "Sampling", "Session", "utc_now"]
 
+# A run that has used all its time is still recorded, if that is quick.
+_GRACE_S = 0.05
+
 
 def utc_now() -> str:
     """The time in ISO 8601, UTC, whole seconds."""
@@ -70,7 +74,8 @@ class Sampling:
         top_logprobs: candidates per token asked of every model.
         temperature: of samples; drafts are always greedy.
         seed: of samples.
-        store_timeout_s: seconds that a history call may take; a slow store must not hold a run.
+        store_timeout_s: seconds that a history call may take; a slow store must not hold a run,
+            nor one without a deadline.
     """
 
     top_logprobs: int = 10
@@ -127,25 +132,32 @@ class Performer:
         on_tokens: OnTokens | None = None,
     ) -> Reply:
         """Carry out one request; the reply's `elapsed_s` is left to the driver."""
-        limit = request.timeout_s
-        if isinstance(request, Recall | Record):
-            limit = self._sampling.store_timeout_s
+        limit = self._limit(request)
+        timer = asyncio.timeout(limit)
         try:
-            async with asyncio.timeout(limit):
+            async with timer:
                 return await self._perform(request, session, run, on_tokens)
-        except TimeoutError:
-            return Reply(
-                Failure("deadline", f"no answer within {limit:.2f} s"), calls=_calls(request)
-            )
+        except TimeoutError as error:
+            ours = limit is not None and timer.expired()
+            words = f"no answer within {limit:.2f} s" if ours else f"it timed out: {error}"
+            return Reply(Failure("deadline", words), calls=_calls(request))
         except RunError as error:
             return Reply(Failure(error.kind, str(error)), calls=_calls(request))
 
     async def aclose(self) -> None:
-        """Close models and history."""
-        for model in self.models:
-            await model.aclose()
-        if self.history is not None:
-            await self.history.aclose()
+        """Close models and history; each is closed even where another cannot be."""
+        async with AsyncExitStack() as stack:
+            for closing in (*self.models, self.history):
+                if closing is not None:
+                    stack.push_async_callback(closing.aclose)
+
+    def _limit(self, request: Request) -> float | None:
+        """Seconds that a request may take. A store has its own limit, within the deadline."""
+        limit = request.timeout_s
+        if not isinstance(request, Recall | Record):
+            return limit
+        store = self._sampling.store_timeout_s
+        return store if limit is None else min(store, max(limit, _GRACE_S))
 
     async def _perform(
         self, request: Request, session: Session, run: RunView, on_tokens: OnTokens | None
@@ -178,7 +190,9 @@ class Performer:
         )
         completion = await self.models[request.tier].generate(call, on_tokens if is_draft else None)
         outcome: Outcome
-        if is_draft:
+        if not completion.generations:
+            outcome = Failure(UpstreamMalformed.kind, "the model returned no answer")
+        elif is_draft:
             outcome = Drafted(completion.generations[0])
         else:
             outcome = Sampled(completion.generations)
