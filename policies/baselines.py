@@ -24,10 +24,11 @@ def baselines(table: OutcomeTable, gate_cost: float) -> Mapping[str, Baseline]:
     """Simple rules beside a gate of mean cost `gate_cost`.
 
     ``always-small`` and ``always-large`` draft closed book; with ``+retrieve`` they draft from one
-    round of passages, or closed book where the search found none. ``random-mix`` sends a random share to the large tier such that it costs
-    what the gate costs (the nearer end where it cannot). ``best-single`` is the one rung that is
-    right most often. ``oracle`` takes the cheapest right attempt, and the cheapest of all where
-    none is right. A rule is left out where a question lacks its row, or nobody has judged it.
+    round of passages, or closed book where the search found none. ``random-mix`` sends a random
+    share to the large tier such that it costs what the gate costs (the nearer end where it cannot).
+    ``best-single`` is the one rung that is right most often. ``oracle`` takes the cheapest right
+    attempt, and the cheapest of all where none is right. A rule is left out where a question lacks
+    its row, or nobody has judged it.
     """
     judged = [
         {rung: row for rung, row in ladder.items() if row.loss is not None}

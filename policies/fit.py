@@ -162,26 +162,23 @@ class _Search:
         self._rounds = table.rounds
         self._seed = settings.seed
         self._questions = sorted(table.queries)
-        start = self._policy(tuple(self._start(rung) for rung in rungs))
-        self._replayer = Replayer(self._table, self._names, start, _OutOfFold(orders))
+        self._tried: dict[tuple[RungRule, ...], float] = {}
+        self._start = tuple(self._first_rule(rung) for rung in rungs)
+        policy = self._policy(self._start)
+        self._replayer = Replayer(self._table, self._names, policy, _OutOfFold(orders))
 
     def best(self) -> tuple[RungRule, ...]:
         """The rules of least expected price."""
-        rules = tuple(self._start(rung) for rung in self._rungs)
-        served = self._replay(rules)
-        price = self._price(served)
-        for sweep in range(_SWEEPS):
+        rules = self._start
+        price = self._price(rules)
+        for _ in range(_SWEEPS):
             before = price
             for i, rung in enumerate(self._rungs):
-                if self._progress is not None:
-                    done = sweep * len(rules) + i
-                    self._progress("searching rules", done, _SWEEPS * len(rules))
                 for candidate in self._candidates(rung, rules[i]):
                     changed = (*rules[:i], candidate, *rules[i + 1 :])
-                    tried = self._replay_changed(changed, rung, served)
-                    found = self._price(tried)
+                    found = self._price(changed)
                     if found < price - 1e-12:
-                        rules, served, price = changed, tried, found
+                        rules, price = changed, found
             if price >= before:
                 break
         return rules
@@ -198,7 +195,7 @@ class _Search:
             lines.append(self._verdict("retrieving", served, without))
         return tuple(lines)
 
-    def _start(self, rung: CalibratedRung) -> RungRule:
+    def _first_rule(self, rung: CalibratedRung) -> RungRule:
         names = [fitted.curve.signal for fitted in rung.calibrators]
         # Where every signal has a price, the best one is bought, or nothing would ever be known.
         blind = all(name in self._bought for name in names)
@@ -234,23 +231,17 @@ class _Search:
         policy = self._policy(rules)
         return [serve(self._table, self._replayer, name, policy) for name in self._questions]
 
-    def _replay_changed(
-        self, rules: tuple[RungRule, ...], rung: CalibratedRung, served: Sequence[Served]
-    ) -> list[Served]:
-        """What `_replay` gives, where all rules but this rung's are those behind `served`.
-
-        Questions that never stood on the rung end as before, and are not replayed again.
-        """
-        policy, place = self._policy(rules), (rung.tier, rung.retrieved)
-        return [
-            serve(self._table, self._replayer, one.query_id, policy)
-            if any((seen.tier, seen.retrieved) == place for seen in one.visited)
-            else one
-            for one in served
-        ]
-
-    def _price(self, served: Sequence[Served]) -> float:
-        return math.fsum([self._paid(one) for one in served]) / len(served)
+    def _price(self, rules: tuple[RungRule, ...]) -> float:
+        """Mean price of a question; asked again and again for the same rules in later sweeps."""
+        price = self._tried.get(rules)
+        if price is None:
+            served = self._replay(rules)
+            price = math.fsum([self._paid(one) for one in served]) / len(served)
+            self._tried[rules] = price
+            if self._progress is not None:
+                total = _SWEEPS * len(rules) * (_GRID + 4)
+                self._progress("searching rules", min(len(self._tried), total), total)
+        return price
 
     def _paid(self, one: Served) -> float:
         if one.loss is None:

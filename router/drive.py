@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 import uuid
 from collections.abc import Callable, Coroutine, Sequence
@@ -99,6 +100,7 @@ class Router:
         self.performer = performer
         self._clock = clock
         self._runner: asyncio.Runner | None = None
+        self._one_at_a_time = threading.Lock()
 
     async def ask(
         self,
@@ -140,19 +142,28 @@ class Router:
 
     def close(self) -> None:
         """`aclose` for callers without an event loop."""
-        self.run_sync(self.aclose())
-        if self._runner is not None:
-            self._runner.close()
-            self._runner = None
+        try:
+            self.run_sync(self.aclose())
+        finally:
+            if self._runner is not None:
+                self._runner.close()
+                self._runner = None
 
     def run_sync(self, coroutine: Coroutine[object, object, T]) -> T:
+        """Run a coroutine of this router's to its end, one at a time, on a loop kept for that.
+
+        Raises:
+            UsageError: an event loop is running in this thread.
+        """
         try:
             asyncio.get_running_loop()
         except RuntimeError:
             # One loop for all sync calls: HTTP clients and pools are bound to the loop they met.
-            if self._runner is None:
-                self._runner = asyncio.Runner()
-            return self._runner.run(coroutine)
+            # It runs one call at a time, so callers in other threads wait for their turn.
+            with self._one_at_a_time:
+                if self._runner is None:
+                    self._runner = asyncio.Runner()
+                return self._runner.run(coroutine)
         coroutine.close()
         raise UsageError("an event loop is running here: use `await router.ask(...)` instead")
 

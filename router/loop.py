@@ -244,8 +244,15 @@ class Run:
 
     def _draft_again(self) -> None:
         """Draft by the same tier with the passages just found."""
-        state = self.state
-        why_not = self._draft(state.tier) if steps_left(state) > 0 else "no step is left"
+        state, current = self.state, self._current()
+        fit = self._outlook.fit(state.tier)
+        shown = () if current is None else current.passage_ids
+        if steps_left(state) < 1:
+            why_not: str | None = "no step is left"
+        elif isinstance(fit, Fit) and all(passage.id in shown for passage in fit.passages):
+            why_not = "no new passage fits its context"
+        else:
+            why_not = self._draft(state.tier)
         if why_not is not None:
             state.no_retrieval = f"what was found cannot be used: {why_not}"
             state.phase = "assess"
@@ -256,8 +263,6 @@ class Run:
         fit, state = self._outlook.fit(tier), self.state
         if isinstance(fit, str):
             return fit
-        if state.passages and not fit.passages:
-            return "no passage fits its context"
         why_not = state.budget.refusal(state.spend, fit.forecast)
         if why_not is None:
             self._request_draft(tier, fit)

@@ -185,8 +185,8 @@ async def test_damage_that_shows_at_a_query(path: Path, store: SqliteHistory) ->
     with pytest.raises(StoreCorrupt, match="move it away"):
         await damaged.runs("acme", 99)
     assert path.stat().st_size == size
-    for file in path.parent.glob(f"{path.name}*"):
-        file.rename(file.with_name(f"bad-{file.name}"))
+    for part in path.parent.glob(f"{path.name}*"):
+        part.rename(part.with_name(f"bad-{part.name}"))
     await damaged.record(make_run("r1", "q1"))  # the same history goes on with a new file
     assert await questions(damaged, ask()) == ["q1"]
     assert path.is_file()
@@ -234,7 +234,7 @@ def limit_connections(monkeypatch: pytest.MonkeyPatch, *pragmas: str) -> None:
     connect = sqlite3.connect
 
     def limited(*args: Any, **options: Any) -> sqlite3.Connection:
-        connection = connect(*args, **options)
+        connection: sqlite3.Connection = connect(*args, **options)
         for pragma in pragmas:
             connection.execute(f"PRAGMA {pragma}")
         return connection
