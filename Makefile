@@ -16,6 +16,7 @@ PIPFLAGS ?= -qq --disable-pip-version-check
 
 QUESTION ?= Which function of the math module returns the greatest common divisor?
 SPLIT ?= fit
+PER_TOPIC ?= 5
 ARGS ?=
 export QUESTION
 
@@ -84,14 +85,15 @@ bench: $(VENV)/.done-dev ## measure what Surefoot itself costs: each script of b
 	@for script in benchmarks/*.py; do \
 	  printf '==> %s\n' $$script; $(BIN)/python $$script || exit 1; done
 
-# What `make demo` decides by is made in two steps: record takes an hour or more and goes on where it
-# was interrupted, fit takes seconds.
+# What `make demo` decides by is made in two steps. record goes on where it was interrupted and takes
+# its time (PER_TOPIC= takes every question); fit takes seconds.
 record: $(VENV)/.done-demo ## draft every rung of the demo for its questions of the split SPLIT
 	@$(BIN)/surefoot record --questions $(DEFAULTS)/questions.jsonl --split $(SPLIT) \
-	  --config $(DEFAULTS)/demo.toml --out $(DEFAULTS)/demo_outcomes_$(SPLIT).jsonl $(ARGS)
+	  $(if $(PER_TOPIC),--per-topic $(PER_TOPIC)) --config $(DEFAULTS)/demo.toml \
+	  --out benchmarks/demo_outcomes_$(SPLIT).jsonl $(ARGS)
 
-fit: $(VENV)/.done-demo ## fit the demo's profile on what record made
-	@$(BIN)/surefoot fit $(DEFAULTS)/demo_outcomes_fit.jsonl --uncertified \
+fit: $(VENV)/.done-demo ## fit the demo's profile on what record made of the split fit
+	@$(BIN)/surefoot fit benchmarks/demo_outcomes_fit.jsonl --uncertified \
 	  --out $(DEFAULTS)/demo_profile.json $(ARGS)
 
 docs: $(VENV)/.done-dev ## run every snippet of README.md and docs/

@@ -210,7 +210,7 @@ class OpenAIModel:
         # Unpacked up to the limit only: a few kilobytes may claim to be gigabytes.
         inflater = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)
         try:
-            body = inflater.decompress(raw)
+            body = inflater.decompress(raw, self._max_body_bytes + 1)
         except zlib.error as error:
             raise UpstreamMalformed(f"{self._model} sent a broken gzip body: {error}") from error
         if len(body) > self._max_body_bytes:

@@ -72,7 +72,7 @@ def _calibrated_rung(
         raise UsageError(
             f"no signal can be calibrated for tier {tier} {seen} passages: {'; '.join(reasons)}"
         )
-    found.sort(key=lambda pair: pair[0].log_loss)
+    found.sort(key=lambda pair: (pair[0].log_loss, pair[0].curve.signal))
     return CalibratedRung(
         tier,
         retrieved,

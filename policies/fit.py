@@ -26,7 +26,7 @@ from .recorded import Replayer
 from .replay import Served, serve
 from .threshold import BuyBand, RungRule, ThresholdPolicy
 
-__all__ = ["FitSettings", "Prices", "default_prices", "fit_uncertified"]
+__all__ = ["FitSettings", "Prices", "check_prices", "default_prices", "fit_uncertified"]
 
 Progress = Callable[[str, int, int], None]
 
@@ -90,8 +90,11 @@ def fit_uncertified(
     """Calibrate every rung and choose the rules of least expected price.
 
     Raises:
-        UsageError: the table cannot be calibrated, or lacks a row that a policy would reach.
+        UsageError: a price cannot be used, a row was not judged, the table cannot be calibrated, or
+            it lacks a row that a policy would reach.
     """
+    check_prices(settings.prices)
+    _check_judged(table)
     rungs = calibrate_rungs(table, settings.versions, seed=settings.seed)
     search = _Search(table, rungs, settings, progress)
     rules = search.best()
@@ -117,11 +120,20 @@ def fit_uncertified(
     )
 
 
+def _check_judged(table: OutcomeTable) -> None:
+    for row in table.rows():
+        if row.loss is None:
+            raise UsageError(
+                f"query {row.query_id!r}, tier {row.tier} has no loss: judge it first, or leave "
+                "the question out of the table"
+            )
+
+
 def _with_unseen_rungs(fitted: tuple[FittedRung, ...], tiers: int) -> tuple[FittedRung, ...]:
     """A rung that the table lacks gets no calibrator: it can never answer, only go on."""
     seen = {(rung.tier, rung.retrieved) for rung in fitted}
     missing = tuple(
-        FittedRung(tier, retrieved, 1.0, (Action.RETRIEVE, Action.ESCALATE), (), ())
+        FittedRung(tier, retrieved, 1.0, (Action.ESCALATE,), (), ())
         for tier in range(tiers)
         for retrieved in (False, True)
         if (tier, retrieved) not in seen
@@ -200,15 +212,19 @@ class _Search:
         # Where every signal has a price, the best one is bought, or nothing would ever be known.
         blind = all(name in self._bought for name in names)
         buy = (BuyBand(names[0], 0.0, 1.0),) if blind else ()
-        return RungRule(rung.tier, self._prices.floor, rung.retrieved, buy=buy)
+        # No step that the table has no rows for, or the policy would do online what nobody tried.
+        then: tuple[Action, ...] = (Action.RETRIEVE, Action.ESCALATE)
+        if self._rounds <= int(rung.retrieved):
+            then = then[1:]
+        return RungRule(rung.tier, self._prices.floor, rung.retrieved, then, buy)
 
     def _candidates(self, rung: CalibratedRung, rule: RungRule) -> list[RungRule]:
         best = rung.calibrators[0].curve.signal
         values = sorted(set(rung.out_of_fold[best].values()))
         step = max(1, len(values) // _GRID)
         found = [replace(rule, threshold=value) for value in [*values[::step], values[-1], 1.0]]
-        orders = ((Action.RETRIEVE, Action.ESCALATE), (Action.ESCALATE, Action.RETRIEVE))
-        found += [replace(rule, then=then) for then in orders if then != rule.then]
+        if len(rule.then) > 1:
+            found.append(replace(rule, then=rule.then[::-1]))
         if best in self._bought:
             for width in _BAND_WIDTHS:
                 low, high = max(0.0, rule.threshold - width), min(1.0, rule.threshold + width)

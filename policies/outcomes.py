@@ -58,8 +58,8 @@ class OutcomeTable:
     def row(self, query_id: str, rung: Rung) -> Outcome | None:
         """The row that an attempt on `rung` would have, None where the table lacks it.
 
-        A search in vain (no row of the question stands on its round) leaves the prompt as it was,
-        so an attempt after it is the attempt of the round before.
+        A last search in vain, after which the question has no rows, leaves the passages as they
+        were: an attempt after it is the attempt of the round before.
         """
         ladder = self.queries[query_id]
         last = max(known.round for known in ladder)
@@ -83,10 +83,18 @@ class OutcomeTable:
 
     @property
     def bought(self) -> frozenset[str]:
-        """Signals that cost something anywhere in the table; the others are free."""
-        return frozenset(
-            name for row in self.rows() for name, cost in row.signal_costs.items() if cost > 0
-        )
+        """Signals that cost something anywhere in the table, or that rows list under `bought`.
+
+        The others come with the answer. A recording lists what a policy has to buy, since samples
+        of a model that charges nothing have to be asked for all the same.
+        """
+        found: set[str] = set()
+        for row in self.rows():
+            found.update(name for name, cost in row.signal_costs.items() if cost > 0)
+            listed = row.extra.get("bought")
+            if isinstance(listed, list):
+                found.update(name for name in row.signals if name in listed)
+        return frozenset(found)
 
     def rows(self) -> Iterable[Outcome]:
         """Every row."""

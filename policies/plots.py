@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from ..router.errors import MissingExtra, StoreError
+from ..router.errors import MissingExtra
 from ..router.metrics import risk_coverage
-from ..router.signals import Unavailable
+from ..router.tables import write_atomically
 from .replay import ReplayReport, Served
 
 __all__ = ["plot_replay"]
@@ -23,18 +22,16 @@ def plot_replay(report: ReplayReport, served: Sequence[Served], folder: Path) ->
         MissingExtra: matplotlib is not installed.
         StoreError: the folder cannot be written.
     """
-    try:
-        import matplotlib
-    except ImportError as error:
-        raise MissingExtra("matplotlib", "fit") from error
-    matplotlib.use("Agg")
     _save(_cost_quality(report), folder / "cost_quality.png")
     _save(_risk_coverage(served), folder / "risk_coverage.png")
 
 
 def _axes(title: str, x: str, y: str) -> tuple[Any, Any]:
-    from matplotlib.figure import Figure
-
+    try:
+        # Without pyplot: no window, no figure that someone would have to close.
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise MissingExtra("matplotlib", "fit") from error
     figure = Figure(figsize=(6.4, 4.4), layout="constrained")
     axes = figure.subplots()
     axes.set(title=title, xlabel=x, ylabel=y)
@@ -76,9 +73,7 @@ def _risk_coverage(served: Sequence[Served]) -> Any:
     curve = risk_coverage(
         [one.best_p or 0.0 for one in known], [one.best_loss or 0.0 for one in known]
     )
-    if not isinstance(curve, Unavailable):
-        n = len(curve)
-        axes.plot([i / n for i in range(1, n + 1)], curve, color="tab:blue")
+    axes.plot([kept for kept, _ in curve], [risk for _, risk in curve], color="tab:blue")
     answered = [one for one in served if one.loss is not None]
     if answered:
         risk = sum(one.loss or 0.0 for one in answered) / len(answered)
@@ -89,12 +84,6 @@ def _risk_coverage(served: Sequence[Served]) -> Any:
 
 
 def _save(figure: Any, path: Path) -> None:
-    """Write the picture, all or nothing."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".png")
-        os.close(handle)
-        figure.savefig(temporary, dpi=120)
-        os.replace(temporary, path)
-    except OSError as error:
-        raise StoreError(f"{path} was not written: {error}") from error
+    picture = BytesIO()
+    figure.savefig(picture, format="png", dpi=120)
+    write_atomically(path, picture.getvalue())

@@ -153,11 +153,9 @@ class Profile:
             if fitted.model is not None and fitted.model != model:
                 raise _mismatch(f"tier {fitted.name!r}", fitted.model, model)
         configured = {estimator.name: estimator.version for estimator in estimators}
-        for rung in self.rungs:
-            for fitted_on in rung.calibrators[:1]:
-                name = fitted_on.curve.signal
-                if name not in configured:
-                    raise _mismatch("signals", name, ", ".join(configured) or "none")
+        for name in self._needed():
+            if name not in configured:
+                raise _mismatch("signals", name, ", ".join(configured) or "none")
         versions: Mapping[str, int] = self.estimators.get("versions", {})
         for name, version in versions.items():
             if name in configured and configured[name] != version:
@@ -166,7 +164,17 @@ class Profile:
                 )
         fitted_how = self.estimators.get("how")
         if fitted_how is not None and fitted_how != how:
-            raise _mismatch("prompts and signal settings", fitted_how[:12], how[:12])
+            raise _mismatch("prompts and signal settings", str(fitted_how)[:12], how[:12])
+
+    def _needed(self) -> list[str]:
+        """The signals that the thresholds rest on, and those that are bought."""
+        needed: dict[str, None] = {}
+        for rung in self.rungs:
+            for fitted in rung.calibrators[:1]:
+                needed[fitted.curve.signal] = None
+            for band in rung.buy:
+                needed[band.signal] = None
+        return list(needed)
 
 
 def _mismatch(what: str, fitted: str, found: str) -> ProfileMismatch:
@@ -248,18 +256,20 @@ def load_profile(path: Path) -> Profile:
         data = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise BadInput(f"cannot be read: {error}", file=name) from error
-    except json.JSONDecodeError as error:
-        raise BadInput(f"not JSON: {error}", file=name, line=error.lineno) from error
+    except (ValueError, RecursionError) as error:
+        line = error.lineno if isinstance(error, json.JSONDecodeError) else None
+        raise BadInput(f"not JSON: {error}", file=name, line=line) from error
     if not isinstance(data, dict) or data.get("schema") != _SCHEMA:
         found = data.get("schema") if isinstance(data, dict) else type(data).__name__
         raise BadInput(f"expected schema {_SCHEMA}, found {found}", file=name, field="schema")
     try:
         profile = _profile(data)
+        fingerprint = profile.fingerprint
     except KeyError as error:
         raise BadInput("is missing", file=name, field=str(error.args[0])) from error
     except (TypeError, ValueError, AttributeError, UsageError) as error:
         raise BadInput(f"not a profile: {error}", file=name) from error
-    if data.get("fingerprint") != profile.fingerprint:
+    if data.get("fingerprint") != fingerprint:
         raise BadInput(
             "does not fit the content: the file was changed after it was fitted; fit it again",
             file=name,

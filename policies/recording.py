@@ -172,6 +172,7 @@ class Recorder:
             "group": {"topic": question.topic},
             "split": question.split,
             "finish_reason": finish,
+            "bought": [estimator.name for estimator in self.plan.buyable],
             "estimators_fingerprint": self.how,
             "estimator_versions": {
                 estimator.name: estimator.version
@@ -200,6 +201,7 @@ def recorded_ids(out: Path, how: str) -> set[str]:
 
     Raises:
         BadInput: `out` is no recording, or was recorded under other settings; it is left as it was.
+        StoreError: the broken-off rows cannot be cut off.
     """
     try:
         content = out.read_bytes()
@@ -221,7 +223,10 @@ def recorded_ids(out: Path, how: str) -> set[str]:
             done.add(query_id)
             kept = position
     if kept < len(content):
-        os.truncate(out, kept)
+        try:
+            os.truncate(out, kept)
+        except OSError as error:
+            raise StoreError(f"{out} cannot be mended: {error}") from error
     return done
 
 

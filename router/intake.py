@@ -125,7 +125,8 @@ def _take_recalled(plan: Plan, state: RunState, outcome: Outcome) -> None:
         return
     earlier = outcome.repeat.attempt
     if earlier.is_complete and earlier.tier < len(plan.tiers):
-        attempt = replace(earlier, id="1", cost=0.0, latency_s=0.0, signal_costs={})
+        text = clean_text(earlier.text)
+        attempt = replace(earlier, id="1", text=text, cost=0.0, latency_s=0.0, signal_costs={})
         state.attempts.append(attempt)
         state.current = 0
         state.tier = attempt.tier

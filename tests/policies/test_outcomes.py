@@ -1,0 +1,406 @@
+"""Outcome tables: what is written comes back, and what is wrong is named by line and field."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from surefoot.policies.outcomes import Outcome, OutcomeTable, outcome_row, read_outcomes
+from surefoot.router.decisions import Rung
+from surefoot.router.errors import BadInput
+from surefoot.router.tables import write_lines
+
+from .worlds import outcome, stored, table_of
+
+GOOD: dict[str, Any] = {
+    "query_id": "q1",
+    "tier": 0,
+    "round": 0,
+    "retrieved": False,
+    "answer": "Paris",
+    "loss": 0,
+    "cost": 0.25,
+    "latency_s": 1.5,
+    "signals": {"s": 0.75, "t": None},
+    "signal_costs": {"s": 0.5},
+}
+
+
+def written(tmp_path: Path, *rows: object) -> Path:
+    path = tmp_path / "outcomes.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def without(*names: str) -> dict[str, Any]:
+    return {name: value for name, value in GOOD.items() if name not in names}
+
+
+# --- round trip ----------------------------------------------------------------------------------
+
+
+def test_a_row_is_read_field_by_field(tmp_path: Path) -> None:
+    table = read_outcomes(written(tmp_path, GOOD))
+
+    assert table.queries == {
+        "q1": {
+            Rung(0, 0, False): Outcome(
+                "q1",
+                0,
+                0,
+                False,
+                "Paris",
+                0.0,
+                0.25,
+                1.5,
+                {"s": 0.75, "t": None},
+                {"s": 0.5},
+            )
+        }
+    }
+
+
+def test_optional_fields_may_be_absent_or_null(tmp_path: Path) -> None:
+    bare = without("answer", "latency_s", "signals", "signal_costs")
+    nulls = {**GOOD, "tier": 1} | dict.fromkeys(
+        ("answer", "loss", "latency_s", "signals", "signal_costs", "question", "model")
+    )
+    table = read_outcomes(written(tmp_path, bare, nulls))
+
+    for row, loss in zip(table.rows(), (0.0, None), strict=True):
+        assert (row.answer, row.latency_s, row.question, row.model) == (None, None, None, None)
+        assert (row.signals, row.signal_costs, row.loss) == ({}, {}, loss)
+
+
+def test_unknown_fields_are_kept_through_a_round_trip(tmp_path: Path) -> None:
+    unknown = {"group": {"topic": "geo"}, "ts": "2026-01-01", "raw_logconf": -0.25, "x": [1, None]}
+    rows = [{**GOOD, "question": "Which?", "model": "m-1", **unknown}, {**GOOD, "tier": 1}]
+    path = written(tmp_path, *rows)
+
+    again = tmp_path / "again.jsonl"
+    write_lines(again, [outcome_row(row) for row in read_outcomes(path).rows()])
+
+    assert [json.loads(line) for line in again.read_text().splitlines()] == rows
+    assert read_outcomes(again) == read_outcomes(path)
+
+
+def test_gzipped_tables_are_the_same_tables(tmp_path: Path) -> None:
+    path = written(tmp_path, GOOD, {**GOOD, "query_id": "é"})
+    packed = tmp_path / "outcomes.jsonl.gz"
+    packed.write_bytes(gzip.compress(path.read_bytes()))
+
+    assert read_outcomes(packed) == read_outcomes(path)
+
+
+def test_numbered_queries_are_named_by_their_digits(tmp_path: Path) -> None:
+    table = read_outcomes(written(tmp_path, {**GOOD, "query_id": 17}))
+
+    assert list(table.queries) == ["17"]
+
+
+names = st.text(min_size=1, max_size=4)
+unit = st.floats(0, 1)
+amounts = st.floats(0, 1e12)
+
+
+@st.composite
+def some_rows(draw: st.DrawFn) -> list[Outcome]:
+    keys = draw(
+        st.lists(
+            st.tuples(names, st.integers(0, 3), st.integers(0, 2), st.booleans()),
+            min_size=1,
+            max_size=5,
+            unique=True,
+        )
+    )
+    extra = st.dictionaries(
+        names.map(lambda name: f"x_{name}"), st.integers() | st.text(max_size=3), max_size=2
+    )
+    return [
+        Outcome(
+            *key,
+            draw(st.none() | st.text(max_size=5)),
+            draw(st.none() | unit),
+            draw(amounts),
+            draw(st.none() | amounts),
+            draw(st.dictionaries(names, st.none() | unit, max_size=2)),
+            draw(st.dictionaries(names, amounts, max_size=2)),
+            draw(st.none() | st.text(max_size=5)),
+            draw(st.none() | st.text(max_size=5)),
+            draw(extra),
+        )
+        for key in keys
+    ]
+
+
+@given(rows=some_rows())
+def test_any_table_survives_the_round_trip(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[Outcome]
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "any.jsonl"
+    write_lines(path, [outcome_row(row) for row in rows])
+
+    assert read_outcomes(path) == table_of(rows)
+
+
+def test_a_stored_table_survives_the_round_trip(tmp_path: Path) -> None:
+    path = stored("llama_mmlu_train")
+    table = read_outcomes(path)
+    again = tmp_path / "again.jsonl"
+    write_lines(again, [outcome_row(row) for row in table.rows()])
+
+    with gzip.open(path, "rt", encoding="utf-8") as lines:
+        assert [json.loads(line) for line in lines] == [
+            json.loads(line) for line in again.read_text().splitlines()
+        ]
+    again.unlink()
+
+
+# --- bad input -----------------------------------------------------------------------------------
+
+BAD_FIELDS: list[tuple[str, Any]] = [
+    ("query_id", None),
+    ("query_id", ""),
+    ("query_id", True),
+    ("query_id", 1.5),
+    ("query_id", ["q"]),
+    ("tier", None),
+    ("tier", -1),
+    ("tier", 0.0),
+    ("tier", "0"),
+    ("tier", True),
+    ("round", None),
+    ("round", -1),
+    ("round", 1.5),
+    ("round", False),
+    ("retrieved", None),
+    ("retrieved", 0),
+    ("retrieved", "false"),
+    ("answer", 42),
+    ("answer", {}),
+    ("loss", -0.01),
+    ("loss", 1.01),
+    ("loss", math.nan),
+    ("loss", True),
+    ("loss", "0"),
+    ("loss", 10**400),
+    ("cost", None),
+    ("cost", -0.01),
+    ("cost", math.nan),
+    ("cost", math.inf),
+    ("cost", 10**400),
+    ("cost", "free"),
+    ("latency_s", -1),
+    ("latency_s", math.inf),
+    ("latency_s", "fast"),
+    ("signals", []),
+    ("signals", 0),
+    ("signals", ""),
+    ("signals", "s"),
+    ("signal_costs", []),
+    ("signal_costs", False),
+    ("question", 7),
+    ("model", ["m"]),
+]
+
+
+@pytest.mark.parametrize(("field", "value"), BAD_FIELDS)
+def test_a_bad_field_is_named_with_its_line_and_value(
+    tmp_path: Path, field: str, value: Any
+) -> None:
+    path = written(tmp_path, GOOD, {**GOOD, "tier": 1, field: value})
+
+    with pytest.raises(BadInput, match="expected") as caught:
+        read_outcomes(path)
+
+    error = caught.value
+    assert (error.file, error.line, error.field) == (str(path), 2, field)
+    assert str(error).startswith(f"{path}:2: field '{field}': ")
+    assert len(str(error)) < len(str(path)) + 200
+
+
+@pytest.mark.parametrize("field", ["query_id", "tier", "round", "retrieved", "loss", "cost"])
+def test_a_missing_field_is_named(tmp_path: Path, field: str) -> None:
+    path = written(tmp_path, without(field))
+
+    with pytest.raises(BadInput, match="is missing") as caught:
+        read_outcomes(path)
+
+    assert (caught.value.line, caught.value.field) == (1, field)
+
+
+@pytest.mark.parametrize("value", [-0.01, 1.01, math.nan, math.inf, True, "0.5", [0.5], 10**400])
+def test_a_bad_signal_is_named(tmp_path: Path, value: Any) -> None:
+    path = written(tmp_path, {**GOOD, "signals": {"fine": 0.5, "odd": value}})
+
+    with pytest.raises(BadInput) as caught:
+        read_outcomes(path)
+
+    assert (caught.value.line, caught.value.field) == (1, "signals.odd")
+
+
+@pytest.mark.parametrize("value", [-1, math.nan, math.inf, False, "1"])
+def test_a_bad_signal_price_is_named(tmp_path: Path, value: Any) -> None:
+    path = written(tmp_path, {**GOOD, "signal_costs": {"s": value}})
+
+    with pytest.raises(BadInput) as caught:
+        read_outcomes(path)
+
+    assert caught.value.field == "signal_costs.s"
+
+
+def test_a_signal_price_of_null_is_no_price(tmp_path: Path) -> None:
+    table = read_outcomes(written(tmp_path, {**GOOD, "signal_costs": {"s": None}}))
+
+    assert table.bought == frozenset()
+
+
+def test_the_same_key_twice_is_refused(tmp_path: Path) -> None:
+    other = {**GOOD, "tier": 1}
+    path = written(tmp_path, GOOD, other, {**GOOD, "loss": 1, "cost": 9})
+
+    with pytest.raises(BadInput, match=r"'q1' has \(0, 0, False\) twice") as caught:
+        read_outcomes(path)
+
+    assert caught.value.line == 3
+
+
+@pytest.mark.parametrize("differs", [{"tier": 1}, {"round": 1}, {"retrieved": True}])
+def test_each_part_of_the_key_tells_rows_apart(tmp_path: Path, differs: dict[str, Any]) -> None:
+    table = read_outcomes(written(tmp_path, GOOD, {**GOOD, **differs}))
+
+    assert len(table.queries["q1"]) == 2
+
+
+@pytest.mark.parametrize("content", [b"", b"\n\n  \n"], ids=["nothing", "blank lines"])
+def test_a_table_without_rows_is_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "outcomes.jsonl"
+    path.write_bytes(content)
+
+    with pytest.raises(BadInput, match="there is no row") as caught:
+        read_outcomes(path)
+
+    assert caught.value.file == str(path)
+
+
+def test_files_that_are_no_tables_are_refused(tmp_path: Path) -> None:
+    line = json.dumps(GOOD).encode()
+    packed = gzip.compress(line + b"\n" + b"".join(b"%d\n" % (i * i) for i in range(999)))
+    contents = {
+        "text.jsonl": b"hello\n",
+        "latin.jsonl": line + b'\n{"query_id": "\xe9"}\n',
+        "cut.jsonl": line + b"\n" + line[:-20],
+        "cut.jsonl.gz": packed[: len(packed) // 2],
+        "plain.jsonl.gz": line,
+        "packed.jsonl": packed,
+    }
+    for name, content in contents.items():
+        (tmp_path / name).write_bytes(content)
+
+    for name in (*contents, "absent.jsonl", "."):
+        with pytest.raises(BadInput) as caught:
+            read_outcomes(tmp_path / name)
+        assert caught.value.file == str(tmp_path / name)
+
+
+json_values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=3)
+    | st.sampled_from([10**400, 0, 1, -1]),
+    lambda inner: (
+        st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=3), inner, max_size=2)
+    ),
+    max_leaves=4,
+)
+
+
+@settings(suppress_health_check=[HealthCheck.too_slow])
+@given(
+    changes=st.dictionaries(st.sampled_from([*GOOD, "question", "model", "x"]), json_values),
+    cut=st.none() | st.integers(0, 200),
+    noise=st.binary(max_size=3),
+)
+def test_only_bad_input_ever_escapes(
+    tmp_path_factory: pytest.TempPathFactory,
+    changes: dict[str, Any],
+    cut: int | None,
+    noise: bytes,
+) -> None:
+    line = json.dumps({**GOOD, **changes}).encode()
+    path = tmp_path_factory.getbasetemp() / "fuzz.jsonl"
+    path.write_bytes(line[:cut] + noise + b"\n")
+    try:
+        table = read_outcomes(path)
+    except BadInput as error:
+        assert error.file == str(path)
+        assert error.line in (1, 2, None)
+        return
+    for row in table.rows():
+        assert row.loss is None or 0 <= row.loss <= 1
+        assert 0 <= row.cost < math.inf
+        assert all(value is None or 0 <= value <= 1 for value in row.signals.values())
+        assert read_back(outcome_row(row)) == row
+
+
+def read_back(data: dict[str, Any]) -> Outcome:
+    (row,) = table_of([row_of(json.loads(json.dumps(data)))]).rows()
+    return row
+
+
+def row_of(data: dict[str, Any]) -> Outcome:
+    known = {name: data.pop(name) for name in list(data) if name in Outcome.__dataclass_fields__}
+    return Outcome(**known, extra=data)
+
+
+# --- what a table tells --------------------------------------------------------------------------
+
+
+def small_table() -> OutcomeTable:
+    return table_of(
+        [
+            outcome("a", 0, signals={"s": 0.1, "t": 0.2}, signal_costs={"s": 0.0, "t": 0.5}),
+            outcome("a", 2, signals={"u": 0.1}),
+            outcome("b", 1, 2, signals={"t": None}),
+        ]
+    )
+
+
+def test_a_table_tells_its_tiers_rounds_and_signals() -> None:
+    table = small_table()
+
+    assert (table.tiers, table.rounds) == (3, 2)
+    assert table.signals == ("s", "t", "u")
+    assert [row.query_id for row in table.rows()] == ["a", "a", "b"]
+    assert list(table.only(["b"]).queries) == ["b"]
+
+
+def test_bought_signals_have_a_price_or_are_listed_by_the_recording() -> None:
+    assert small_table().bought == frozenset({"t"})
+
+    listed = table_of([outcome("a", signals={"s": 0.1, "t": 0.1}, bought=["t", "elsewhere"])])
+    assert listed.bought == frozenset({"t"})
+
+
+@pytest.mark.parametrize("listed", [True, "s", 3, {"s": 1}, [["s"], None]])
+def test_a_foreign_field_called_bought_is_ignored(listed: object) -> None:
+    assert table_of([outcome("a", bought=listed)]).bought == frozenset()
+
+
+def test_after_a_last_search_in_vain_the_rows_of_the_round_before_hold() -> None:
+    first, second = outcome("a", 0, 1), outcome("a", 1, 1)
+    table = table_of([outcome("a"), first, second])
+
+    assert table.row("a", Rung(1, 1, True)) is second
+    assert table.row("a", Rung(1, 2, True)) is second
+    assert table.row("a", Rung(1, 0, False)) is None
+    assert table.row("a", Rung(2, 1, True)) is None
