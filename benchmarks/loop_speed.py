@@ -3,7 +3,8 @@
     python benchmarks/loop_speed.py [--runs N] [--repeats K]
 
 The promise is at most 30 microseconds per attempt. An attempt's time holds everything that the loop
-does for it: opening the run, its requests, its assessment and decision, and the result.
+does for it: opening the run, its requests, its assessment and decision, and the result. A signal
+that is bought has its attempt assessed and decided on again: such runs are judged per assessment.
 """
 
 from __future__ import annotations
@@ -11,13 +12,13 @@ from __future__ import annotations
 import argparse
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from surefoot.policies.threshold import BuyBand, RungRule, ThresholdPolicy
 from surefoot.router.assessing import BareAssessor
 from surefoot.router.budget import Budget, Price
 from surefoot.router.decisions import Result
-from surefoot.router.evidence import Evidence, Passage
+from surefoot.router.evidence import Evidence, Passage, Turn
 from surefoot.router.loop import open_run
 from surefoot.router.plan import Plan, RetrievalPlan, TierPlan
 from surefoot.router.protocols import Needs
@@ -53,7 +54,7 @@ class FlatSizer:
     """A prompt's length without looking at it."""
 
     def prompt_tokens(
-        self, tier: int, question: str, passages: tuple[Passage, ...], turns: object
+        self, tier: int, question: str, passages: Sequence[Passage], turns: Sequence[Turn]
     ) -> int:
         """100 tokens, and 50 a passage."""
         return 100 + 50 * len(passages)

@@ -4,29 +4,26 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
 from ..adapters.histories import open_history
-from ..adapters.models import ModelSpec, open_model
 from ..adapters.retriever_tantivy import TantivyRetriever, open_documents, open_python_docs
-from ..policies.profile import Profile, load_profile
-from ..policies.threshold import RungRule, ThresholdPolicy
-from ..router.assessing import BareAssessor
+from ..policies.profile import Profile
 from ..router.budget import Budget
 from ..router.drive import Router
-from ..router.errors import ConfigurationError
-from ..router.estimators.catalogue import Options, estimator
+from ..router.errors import StoreError
+from ..router.evidence import Passage
 from ..router.perform import Performer, Sampling
-from ..router.plan import Plan, RetrievalPlan, TierPlan
-from ..router.protocols import Assessor, Estimator, Model, Policy
+from ..router.plan import Plan, RetrievalPlan
 from ..router.sizing import PromptSizer
-from .places import Places, default_places
-from .prompter import TemplatePrompter, prompts_fingerprint
-from .settings import PolicySettings, Settings, TierSettings, load_settings
+from .deciding import BuiltPolicy, build_policy, signal_fingerprint
+from .places import Surroundings
+from .prompter import TemplatePrompter
+from .settings import BudgetSettings, PolicySettings, Settings, load_settings
+from .tiers import build_model, license_notices, tier_plan
 
 __all__ = [
     "Built",
@@ -39,27 +36,12 @@ __all__ = [
     "demo_folder",
     "demo_settings",
     "history_url",
+    "license_notices",
     "signal_fingerprint",
     "without_policy",
 ]
 
 DEMO = "demo.toml"
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What a build takes from its surroundings.
-
-    Attributes:
-        folder: relative paths of the configuration start here.
-        environment: where API keys are looked up.
-        progress: called with what is being done, units done and units in all.
-    """
-
-    folder: Path = field(default_factory=Path.cwd)
-    places: Places = field(default_factory=default_places)
-    environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
-    progress: Callable[[str, int, int], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,148 +77,90 @@ def without_policy(settings: Settings) -> Settings:
     return settings.model_copy(update={"policy": PolicySettings(thresholds=thresholds)})
 
 
-def signal_fingerprint(settings: Settings) -> str:
-    """SHA-256 of the prompts and of how signals are read: what calibration depends on."""
-    signals = settings.signals
-    how = {
-        "prompts": prompts_fingerprint(),
-        "styles": [tier.style for tier in settings.tiers],
-        "max_output": [tier.max_output for tier in settings.tiers],
-        "samples": signals.samples,
-        "temperature": signals.temperature,
-        "top_logprobs": signals.top_logprobs,
-        "content_filter": signals.content_filter,
-        "k": settings.retrieval.k,
-    }
-    return hashlib.sha256(json.dumps(how, sort_keys=True).encode()).hexdigest()
-
-
 def build(settings: Settings, around: Surroundings | None = None) -> Built:
     """Build the router of a configuration. Models are loaded at their first call.
 
+    A search index that cannot be made or read is no reason not to answer: it is noted, and every
+    search fails, which runs report under `degraded`.
+
     Raises:
-        ConfigurationError: a name is unknown, weights or an extra are missing, a profile does not
-            fit, the documents cannot be read.
-        StoreError: the history cannot be opened.
+        ConfigurationError: a name is unknown, weights or an extra are missing, a profile was not
+            fitted for this, the documents cannot be read.
+        BadInput: the profile's file cannot be read.
     """
     around = around or Surroundings()
     decides = build_policy(settings, around)
-    retriever = build_retriever(settings, around)
-    prompter = TemplatePrompter(tuple(tier.style for tier in settings.tiers))
+    models = tuple(build_model(tier, around) for tier in settings.tiers)
     url = history_url(settings, around)
-    budget = settings.budget
+    history = None if url is None else open_history(url)
+    # Last, since an index may take minutes: every other mistake is told before.
+    found = _found(settings, around)
+    prompter = TemplatePrompter(tuple(tier.style for tier in settings.tiers))
     plan = Plan(
-        tiers=tuple(_tier(tier) for tier in settings.tiers),
+        tiers=tuple(tier_plan(tier) for tier in settings.tiers),
         policy=decides.policy,
         assessor=decides.assessor,
         sizer=PromptSizer(prompter),
         free=decides.free,
         buyable=decides.buyable,
-        budget=Budget(
-            budget.max_cost,
-            budget.deadline_s,
-            budget.max_calls,
-            budget.max_tokens,
-            budget.rounds,
-            budget.max_steps,
-        ),
-        retrieval=None if retriever is None else RetrievalPlan(k=settings.retrieval.k),
-        remember=url is not None,
+        budget=_budget(settings.budget),
+        retrieval=None if found is None else RetrievalPlan(k=settings.retrieval.k),
+        remember=history is not None,
     )
     performer = Performer(
         plan,
-        tuple(build_model(tier, around) for tier in settings.tiers),
+        models,
         prompter,
-        retriever,
-        None if url is None else open_history(url),
+        found,
+        history,
         sampling=Sampling(settings.signals.top_logprobs, settings.signals.temperature),
-        fingerprint=_fingerprint(settings, decides.profile, retriever),
+        fingerprint=_fingerprint(settings, decides.profile, found),
     )
-    notes = () if retriever is None else retriever.notes
+    retriever = found if isinstance(found, TantivyRetriever) else None
+    notes = () if found is None else found.notes
     return Built(Router(plan, performer), settings, decides.profile, retriever, notes)
 
 
-def _tier(tier: TierSettings) -> TierPlan:
-    price = None if tier.price == "unknown" else tier.price.per_token()
-    return TierPlan(tier.name, tier.model, tier.context, tier.max_output, price, tier.latency_s)
-
-
-def build_model(tier: TierSettings, around: Surroundings) -> Model:
-    key = None
-    if tier.api_key_env is not None:
-        key = around.environment.get(tier.api_key_env)
-        if not key:
-            raise ConfigurationError(
-                f"tier '{tier.name}': the environment variable {tier.api_key_env} is not set",
-                field=f"tiers.{tier.name}.api_key_env",
-            )
-    return open_model(
-        ModelSpec(
-            tier.model,
-            context=tier.context,
-            base_url=tier.base_url,
-            api_key=key,
-            cache_dir=around.places.cache / "weights",
-        )
+def _budget(settings: BudgetSettings) -> Budget:
+    return Budget(
+        settings.max_cost,
+        settings.deadline_s,
+        settings.max_calls,
+        settings.max_tokens,
+        settings.rounds,
+        settings.max_steps,
     )
 
 
-def _estimators(settings: Settings) -> tuple[tuple[Estimator, ...], tuple[Estimator, ...]]:
-    options = Options(settings.signals.content_filter, settings.signals.samples)
-    free = tuple(_estimator(name, "free", options) for name in settings.signals.free)
-    buyable = tuple(_estimator(name, "buy", options) for name in settings.signals.buy)
-    for found in free:
-        if not found.needs.is_free:
-            raise ConfigurationError(
-                f"signals.free: '{found.name}' has to be bought; name it under signals.buy",
-                field="signals.free",
-            )
-    return free, buyable
-
-
-def _estimator(name: str, key: str, options: Options) -> Estimator:
-    try:
-        return estimator(name, options)
-    except ConfigurationError as error:
-        raise ConfigurationError(f"signals.{key}: {error}", field=f"signals.{key}") from error
-
-
 @dataclass(frozen=True, slots=True)
-class BuiltPolicy:
-    """Estimators, policy and calibrators, and the profile that they came from."""
+class _NoIndex:
+    """Stands for documents whose index could not be made: every search says why."""
 
-    free: tuple[Estimator, ...]
-    buyable: tuple[Estimator, ...]
-    policy: Policy
-    assessor: Assessor
-    profile: Profile | None = None
+    reason: str
+    fingerprint: str = "none"
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return (f"documents cannot be searched: {self.reason}",)
+
+    async def search(self, query: str, k: int) -> Sequence[Passage]:
+        raise StoreError(self.reason)
 
 
-def build_policy(settings: Settings, around: Surroundings) -> BuiltPolicy:
-    """Everything that decides. Raises a ConfigurationError or BadInput as `build`."""
-    free, buyable = _estimators(settings)
-    policy, names = settings.policy, tuple(tier.name for tier in settings.tiers)
-    if policy.profile is not None and policy.thresholds is not None:
-        raise ConfigurationError(
-            "policy: give either a profile or thresholds, not both", field="policy"
-        )
-    if policy.profile is not None:
-        profile = load_profile(around.folder / policy.profile)
-        models = [tier.model for tier in settings.tiers]
-        profile.check(models, (*free, *buyable), signal_fingerprint(settings))
-        return BuiltPolicy(free, buyable, profile.policy(), profile.assessor(), profile)
-    if policy.thresholds is None:
-        raise ConfigurationError(
-            "policy: neither a profile nor thresholds; fit a profile with `surefoot fit`, or set "
-            "policy.thresholds = { " + ", ".join(f"{name} = 0.7" for name in names) + " }",
-            field="policy",
-        )
-    rules = tuple(RungRule(tier, policy.thresholds[name]) for tier, name in enumerate(names))
-    order = tuple(found.name for found in (*buyable, *free))
-    return BuiltPolicy(free, buyable, ThresholdPolicy(rules, names), BareAssessor(order))
+def _found(settings: Settings, around: Surroundings) -> TantivyRetriever | _NoIndex | None:
+    try:
+        return build_retriever(settings, around)
+    except StoreError as error:
+        return _NoIndex(str(error))
 
 
 def build_retriever(settings: Settings, around: Surroundings) -> TantivyRetriever | None:
+    """Searches the configured documents; None where retrieval is switched off.
+
+    Raises:
+        ConfigurationError: the folder is missing, is none, or holds nothing that can be read.
+        StoreError: the index cannot be written.
+    """
     if not settings.retrieval.enabled:
         return None
     index = around.places.cache / "index"
@@ -248,30 +172,37 @@ def build_retriever(settings: Settings, around: Surroundings) -> TantivyRetrieve
 
     if settings.retrieval.docs is None:
         return open_python_docs(index, progress=progress)
-    return open_documents(around.folder / settings.retrieval.docs, index, progress=progress)
+    return open_documents(around.path(settings.retrieval.docs), index, progress=progress)
+
+
+_SQLITE = "sqlite:///"
 
 
 def history_url(settings: Settings, around: Surroundings) -> str | None:
+    """The URL of the history with its path made absolute; None where nothing is remembered.
+
+    A relative database lies beside the configuration, whatever the working directory.
+    """
     url = settings.history.url
     if url == "none":
         return None
     if url is None:
-        return f"sqlite:///{around.places.data / 'history.db'}"
-    prefix = "sqlite:///"
-    if url.startswith(prefix):
-        # A relative database lies beside the configuration, whatever the working directory.
-        return prefix + str(around.folder / url.removeprefix(prefix))
-    return url
+        return f"{_SQLITE}{around.places.data / 'history.db'}"
+    file = url.removeprefix(_SQLITE)
+    if file in (url, "", ":memory:"):  # no file, or a mistake that `open_history` explains
+        return url
+    return f"{_SQLITE}{around.path(file)}"
 
 
 def _fingerprint(
-    settings: Settings, profile: Profile | None, retriever: TantivyRetriever | None
+    settings: Settings, profile: Profile | None, found: TantivyRetriever | _NoIndex | None
 ) -> str:
     """What a repeated question must agree on to be answered from the history."""
+    signals = settings.signals
     parts = {
-        "models": [tier.model for tier in settings.tiers],
-        "signals": signal_fingerprint(settings),
+        "tiers": [[tier.model, tier.base_url, tier.context] for tier in settings.tiers],
+        "signals": [signal_fingerprint(settings), *signals.free, "bought", *signals.buy],
         "policy": settings.policy.model_dump() if profile is None else profile.fingerprint,
-        "documents": None if retriever is None else retriever.fingerprint,
+        "documents": None if found is None else found.fingerprint,
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

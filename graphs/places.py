@@ -1,13 +1,13 @@
-"""Where Surefoot keeps what it makes: weights, indexes and histories of one user."""
+"""Where Surefoot keeps what it makes, and what else a build takes from its surroundings."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
-__all__ = ["Places", "default_places"]
+__all__ = ["Places", "Surroundings", "default_places"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,5 +29,27 @@ def default_places(environment: Mapping[str, str] | None = None) -> Places:
 
     home = (os.environ if environment is None else environment).get("SUREFOOT_HOME")
     if home:
-        return Places(Path(home) / "cache", Path(home) / "data")
+        # Absolute, or a relative one would mean another folder in every working directory.
+        root = Path(home).expanduser().absolute()
+        return Places(root / "cache", root / "data")
     return Places(user_cache_path("surefoot"), user_data_path("surefoot"))
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a build takes from its surroundings.
+
+    Attributes:
+        folder: relative paths of the configuration start here.
+        environment: where API keys are looked up.
+        progress: called with what is being done, units done and units in all.
+    """
+
+    folder: Path = field(default_factory=Path.cwd)
+    places: Places = field(default_factory=default_places)
+    environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+    progress: Callable[[str, int, int], None] | None = None
+
+    def path(self, name: str) -> Path:
+        """The file or folder that the configuration calls so; `~` is the user's home."""
+        return self.folder / Path(name).expanduser()

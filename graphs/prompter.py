@@ -35,8 +35,13 @@ def prompts_fingerprint() -> str:
     return digest.hexdigest()
 
 
+def _line(text: str) -> str:
+    """The text on one line: a line break is what ends a question and an answer in few-shot."""
+    return " ".join(text.split())
+
+
 def _notes(passages: Sequence[Passage]) -> str:
-    return "\n".join(" ".join(passage.text.split()) for passage in passages)
+    return "\n".join(_line(passage.text) for passage in passages)
 
 
 class TemplatePrompter:
@@ -55,11 +60,13 @@ class TemplatePrompter:
         """What tier `tier` is shown for this question."""
         style = self._styles[tier]
         template = _template(f"{style}_passages" if passages else style)
-        question = " ".join(question.split())
+        question = _line(question)
         notes = _notes(passages)
         if style == "chat":
             return self._chat(template.substitute(passages=notes), question, turns)
-        earlier = "".join(f"Question: {t.question}\nAnswer: {t.answer}\n\n" for t in turns)
+        earlier = "".join(
+            f"Question: {_line(turn.question)}\nAnswer: {_line(turn.answer)}\n\n" for turn in turns
+        )
         text = template.substitute(passages=notes, question=question, turns=earlier)
         return Prompt(text, stop=("\n",))
 

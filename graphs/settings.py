@@ -5,9 +5,10 @@ from __future__ import annotations
 import difflib
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from reprlib import repr as shown
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from ..router.budget import Price
 from ..router.errors import ConfigurationError
@@ -26,14 +27,26 @@ __all__ = [
     "parse_settings",
 ]
 
+
+def _without_controls(text: str) -> str:
+    # A NUL in a path, say, is no OSError but a ValueError, deep inside whatever opens it.
+    if any(ord(character) < 0x20 or ord(character) == 0x7F for character in text):
+        raise ValueError("holds a control character")
+    return text
+
+
+Name = Annotated[str, Field(min_length=1), AfterValidator(_without_controls)]
+Names = Annotated[tuple[Name, ...], Field(strict=False)]  # TOML has arrays and no tuples
 Amount = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False)]
+Tokens = Annotated[int, Field(ge=1, le=1 << 24)]
 
 _PER = {"per_1m_tokens": 1e6, "per_1k_tokens": 1e3, "per_token": 1.0}
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # Strict: TOML tells numbers, texts and booleans apart, so a price of true is a mistake.
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 class PriceSettings(_Part):
@@ -51,14 +64,14 @@ class PriceSettings(_Part):
 class TierSettings(_Part):
     """One model: `local:NAME`, `local:/path/to.gguf` or `openai:MODEL` with a `base_url`."""
 
-    name: Annotated[str, Field(min_length=1)]
-    model: Annotated[str, Field(min_length=1)]
+    name: Name
+    model: Name
     price: PriceSettings | Literal["unknown"]
-    context: Annotated[int, Field(ge=64)] = 2048
-    max_output: Annotated[int, Field(ge=1)] = 48
+    context: Annotated[Tokens, Field(ge=64)] = 2048
+    max_output: Tokens = 48
     prompt: PromptStyle | None = None
-    base_url: str | None = None
-    api_key_env: str | None = None
+    base_url: Name | None = None
+    api_key_env: Name | None = None
     latency_s: Amount = 0.0
 
     @property
@@ -70,8 +83,8 @@ class TierSettings(_Part):
 class SignalSettings(_Part):
     """Which estimators are read after every draft, and which may be bought."""
 
-    free: tuple[str, ...] = ("perplexity",)
-    buy: tuple[str, ...] = ()
+    free: Annotated[Names, Field(min_length=1)] = ("perplexity",)
+    buy: Names = ()
     samples: Annotated[int, Field(ge=1, le=64)] = 5
     temperature: Annotated[float, Field(gt=0.0, le=2.0)] = 1.0
     top_logprobs: Annotated[int, Field(ge=2, le=20)] = 10
@@ -81,8 +94,8 @@ class SignalSettings(_Part):
 class PolicySettings(_Part):
     """A fitted profile, or thresholds by tier name on the first signal's bare value."""
 
-    profile: str | None = None
-    thresholds: dict[str, Share] | None = None
+    profile: Name | None = None
+    thresholds: dict[Name, Share] | None = None
 
 
 class BudgetSettings(_Part):
@@ -100,20 +113,20 @@ class RetrievalSettings(_Part):
     """`docs` is a folder; absent, the standard library's own documentation is searched."""
 
     enabled: bool = True
-    docs: str | None = None
+    docs: Name | None = None
     k: Annotated[int, Field(ge=1, le=50)] = 3
 
 
 class HistorySettings(_Part):
     """Where runs are remembered; `none` remembers nothing."""
 
-    url: str | None = None
+    url: Name | None = None
 
 
 class Settings(_Part):
     """A whole deployment."""
 
-    tiers: Annotated[tuple[TierSettings, ...], Field(min_length=1)]
+    tiers: Annotated[tuple[TierSettings, ...], Field(min_length=1, strict=False)]
     signals: SignalSettings = SignalSettings()
     policy: PolicySettings = PolicySettings()
     budget: BudgetSettings = BudgetSettings()
@@ -138,7 +151,8 @@ def parse_settings(text: str, source: str = "configuration") -> Settings:
     """Check TOML text; `source` names it in errors. Raises as `load_settings`."""
     try:
         data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:
+        # Not only TOMLDecodeError: a number of thousands of digits, or arrays nested too deep.
         raise ConfigurationError(f"{source}: not TOML: {error}") from error
     try:
         settings = Settings.model_validate(data)
@@ -150,25 +164,27 @@ def parse_settings(text: str, source: str = "configuration") -> Settings:
 
 def _check_names(settings: Settings, source: str) -> None:
     names = [tier.name for tier in settings.tiers]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise ConfigurationError(
-            f"{source}: field 'tiers.name': two tiers are called '{twice[0]}'", field="tiers.name"
-        )
-    for name in settings.policy.thresholds or {}:
+    for number, tier in enumerate(settings.tiers):
+        if tier.name in names[:number]:
+            raise _wrong(source, f"tiers.{number}.name", f"two tiers are called '{tier.name}'")
+        if tier.max_output >= tier.context:
+            message = f"{tier.max_output} tokens of answer leave no room in a context of "
+            raise _wrong(source, f"tiers.{number}.max_output", f"{message}{tier.context}")
+    thresholds = settings.policy.thresholds
+    if thresholds is None:
+        return
+    for name in thresholds:
         if name not in names:
-            field = f"policy.thresholds.{name}"
-            raise ConfigurationError(
-                f"{source}: field '{field}': no tier is called '{name}'{_nearest(name, names)}",
-                field=field,
-            )
-    if settings.policy.thresholds is not None:
-        missing = [name for name in names if name not in settings.policy.thresholds]
-        if missing:
-            raise ConfigurationError(
-                f"{source}: field 'policy.thresholds': tier '{missing[0]}' has no threshold",
-                field=f"policy.thresholds.{missing[0]}",
-            )
+            message = f"no tier is called '{name}'{_nearest(name, names)}"
+            raise _wrong(source, f"policy.thresholds.{name}", message)
+    for name in names:
+        if name not in thresholds:
+            message = f"tier '{name}' has no threshold; add {name} = 0.7, say"
+            raise _wrong(source, f"policy.thresholds.{name}", message)
+
+
+def _wrong(source: str, field: str, message: str) -> ConfigurationError:
+    return ConfigurationError(f"{source}: field '{field}': {message}", field=field)
 
 
 def _configuration_error(error: ValidationError, source: str) -> ConfigurationError:
@@ -176,17 +192,22 @@ def _configuration_error(error: ValidationError, source: str) -> ConfigurationEr
     faults = error.errors(include_url=False)
     # A misspelled key shows as one key too many and one too few: the former says more.
     first = min(faults, key=lambda fault: fault["type"] != "extra_forbidden")
-    parts = [str(part) for part in first["loc"]]
-    field = ".".join(part for part in parts if part not in ("PriceSettings", "literal['unknown']"))
-    message = first["msg"][:1].lower() + first["msg"][1:]
+    parts = [str(part) for part in first["loc"] if part not in _NO_KEYS]
+    message = first["msg"].removeprefix("Value error, ")
+    message = f"{message[:1].lower()}{message[1:]}, got {shown(first['input'])}"
     if first["type"] == "extra_forbidden":
         message = f"unknown key{_nearest(parts[-1], _known_keys(parts[:-1]))}"
     elif first["type"] == "missing":
         message = "is missing"
-    if field.endswith("price"):
+    elif first["type"] == "model_type":
+        message = f"expected a table, got {shown(first['input'])}"
+    if parts[-1:] == ["price"]:
         message += '; give { input = ..., output = ..., unit = "per_1m_tokens" } or "unknown"'
-    return ConfigurationError(f"{source}: field '{field}': {message}", field=field)
+    return _wrong(source, ".".join(parts), message)
 
+
+_NO_KEYS = ("PriceSettings", "literal['unknown']", "[key]")
+"""What pydantic puts between the keys of a location."""
 
 _PARTS: dict[str, type[_Part]] = {
     "tiers": TierSettings,
@@ -206,5 +227,5 @@ def _known_keys(path: list[str]) -> list[str]:
 
 
 def _nearest(name: str, known: list[str]) -> str:
-    near: list[Any] = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     return f"; did you mean '{near[0]}'?" if near else f"; known: {', '.join(known)}"

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 _HELP = "/trail shows how the last answer came about, /exit or Ctrl-D ends."
+_COMMANDS = ("/trail", "/exit", "/help")
 
 
 @click.command("chat", short_help="the same, many turns")
@@ -40,22 +41,35 @@ def command(config: Path | None, docs: Path | None, history: str | None, thread:
             console.print(_HELP, style="dim")
         last: Result | None = None
         for line in _lines():
-            if line == "/exit":
+            if line == "/exit" or console.quiet:
                 return
             if line == "/trail":
                 _show_trail(console, deployment, last)
+            elif line == "/help" or _is_no_command(line):
+                console.print(_HELP, style="dim")
             elif line:
                 last = _answer(console, deployment, thread, line) or last
 
 
+def _is_no_command(line: str) -> bool:
+    """One word after a slash: rather a command misspelled than a question."""
+    return line.startswith("/") and line[1:].isalpha() and line not in _COMMANDS
+
+
 def _lines() -> Iterator[str]:
     """Lines from the terminal with a prompt, or from a pipe without one."""
+    import contextlib
+    import io
     import sys
 
-    if not sys.stdin.isatty():
-        for line in sys.stdin:
+    if isinstance(sys.stdin, io.TextIOWrapper):
+        sys.stdin.reconfigure(errors="replace")  # whatever bytes are piped in
+    if sys.stdin is None or not sys.stdin.isatty():
+        for line in sys.stdin or ():
             yield line.strip()
         return
+    with contextlib.suppress(ImportError):  # not on every platform
+        import readline  # noqa: F401 - importing it lets `input` edit and recall lines
     while True:
         try:
             yield input("\n> ").strip()
@@ -66,11 +80,12 @@ def _lines() -> Iterator[str]:
 def _answer(console: Console, deployment: Built, thread: str, question: str) -> Result | None:
     from ..router.perform import Session
     from .screen import result_panel
+    from .streams import plain
 
     try:
         result = deployment.router.ask_sync(question, session=Session(thread=thread))
     except UsageError as error:
-        console.print(str(error), style="red")
+        console.print(plain(str(error)), style="red")
         return None
     console.print(result_panel(result, deployment.names))
     return result

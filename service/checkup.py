@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ..router.errors import SurefootError
-from .common import Choices, find_settings
+from .common import Choices, find_settings, show_license_notices
 
 if TYPE_CHECKING:
     from ..graphs.config import Surroundings
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["Finding", "examine"]
 
 _PROBE = "What is the capital of France?"
+_MOST_RUNS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,23 +30,27 @@ class Finding:
     numbers: Mapping[str, int] = field(default_factory=dict)
 
 
-def examine(choices: Choices) -> list[Finding]:
-    """Examine the configuration, then every part of it."""
+def examine(choices: Choices) -> Iterator[Finding]:
+    """Examine the configuration, then every part of it, one after the other.
+
+    Where the configuration cannot be read, that is the only finding.
+    """
     from ..graphs.config import Surroundings
 
     try:
         settings, folder, source = find_settings(choices)
     except SurefootError as error:
-        return [Finding("configuration", False, str(error))]
+        yield Finding("configuration", False, str(error))
+        return
     around = Surroundings(folder)
     names = ", ".join(tier.name for tier in settings.tiers)
-    found = [Finding("configuration", True, f"{source}: tiers {names}")]
-    found.append(_policy(settings, around))
-    found.append(_documents(settings, around))
-    found.append(_history(settings, around))
-    found.append(Finding("critic", True, "none: this version has no critic"))
-    found += [_tier(index, tier, settings, around) for index, tier in enumerate(settings.tiers)]
-    return found
+    yield Finding("configuration", True, f"{source}: tiers {names}")
+    yield _policy(settings, around)
+    yield _documents(settings, around)
+    yield _history(settings, around)
+    yield Finding("critic", True, "none: this version has no critic")
+    for index, tier in enumerate(settings.tiers):
+        yield _tier(index, tier, settings, around)
 
 
 def _policy(settings: Settings, around: Surroundings) -> Finding:
@@ -89,7 +94,7 @@ def _history(settings: Settings, around: Surroundings) -> Finding:
     async def count() -> int:
         history = open_history(url)
         try:
-            return len(await history.runs("default", 1000))
+            return len(await history.runs("default", _MOST_RUNS))
         finally:
             await history.aclose()
 
@@ -97,7 +102,8 @@ def _history(settings: Settings, around: Surroundings) -> Finding:
         runs = asyncio.run(count())
     except SurefootError as error:
         return Finding("history", False, str(error))
-    return Finding("history", True, f"{_without_password(url)}: {runs} runs", {"runs": runs})
+    words = f"{_without_password(url)}: {runs} runs" + (" or more" if runs == _MOST_RUNS else "")
+    return Finding("history", True, words, {"runs": runs})
 
 
 def _without_password(url: str) -> str:
@@ -118,6 +124,7 @@ def _tier(index: int, tier: TierSettings, settings: Settings, around: Surroundin
 
     async def probe() -> Generation:
         model = build_model(tier, around)
+        show_license_notices(settings.model_copy(update={"tiers": (tier,)}), around)
         try:
             return (await model.generate(call)).generations[0]
         finally:

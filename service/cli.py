@@ -5,6 +5,7 @@ Exit codes: 0 done, 1 failed, 2 bad usage or bad input, 4 abstained (`ask` only)
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import sys
 from collections.abc import Sequence
@@ -12,7 +13,8 @@ from collections.abc import Sequence
 import click
 
 from ..router.errors import SurefootError
-from .common import exit_code
+from .common import FAILED, exit_code
+from .streams import flushed, say, show_any_text
 
 __all__ = ["cli", "main"]
 
@@ -40,6 +42,14 @@ class _Commands(click.Group):
         assert isinstance(command, click.Command)
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        near = difflib.get_close_matches(args[0], _COMMANDS, n=1)
+        if near and args[0] not in _COMMANDS:
+            raise click.UsageError(f"No such command '{args[0]}'; did you mean '{near[0]}'?", ctx)
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl(list(_COMMANDS.items()))
@@ -56,23 +66,27 @@ def cli() -> None:
 
 def main(args: Sequence[str] | None = None) -> None:
     """Run the command line and exit with the right code."""
+    show_any_text()
+    code = _run(args)
+    if not flushed():
+        code = code or FAILED
+    sys.exit(code)
+
+
+def _run(args: Sequence[str] | None) -> int:
     try:
-        code = cli.main(args, standalone_mode=False)
+        code = cli.main(args, prog_name="surefoot", standalone_mode=False)
     except SurefootError as error:
-        _complain(str(error))
-        sys.exit(exit_code(error))
+        say(" ".join([str(error), *getattr(error, "__notes__", ())]))
+        return exit_code(error)
     except click.ClickException as error:
         error.show()
-        sys.exit(error.exit_code)
+        return error.exit_code
     except (KeyboardInterrupt, click.Abort):
-        _complain("interrupted; what was finished is kept")
-        sys.exit(_INTERRUPTED)
-    except BrokenPipeError:
-        # The reader of our output has gone (`| head`): nothing is wrong here.
-        sys.stderr.close()
-        sys.exit(0)
-    sys.exit(code if isinstance(code, int) else 0)
-
-
-def _complain(message: str) -> None:
-    click.echo(f"surefoot: {message}", err=True)
+        say("interrupted; what was finished is kept")
+        return _INTERRUPTED
+    except OSError as error:
+        # Files and networks raise errors of ours: this one comes from writing the results.
+        say(f"the results could not be written: {error}")
+        return FAILED
+    return code if isinstance(code, int) else 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,12 +12,23 @@ from typing import TYPE_CHECKING
 from ..router.errors import ConfigurationError, SurefootError, UsageError
 
 if TYPE_CHECKING:
-    from ..graphs.config import Built
+    from ..graphs.config import Built, Surroundings
     from ..graphs.settings import Settings
 
-__all__ = ["ABSTAINED", "BAD_USAGE", "FAILED", "Choices", "built", "exit_code", "find_settings"]
+__all__ = [
+    "ABSTAINED",
+    "BAD_USAGE",
+    "FAILED",
+    "Choices",
+    "built",
+    "exit_code",
+    "find_settings",
+    "show_license_notices",
+]
 
 FAILED, BAD_USAGE, ABSTAINED = 1, 2, 4
+
+_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
 
 _LOCAL = "surefoot.toml"
 
@@ -31,7 +43,13 @@ class Choices:
 
 
 def exit_code(error: SurefootError) -> int:
-    """2 for what the caller or the operator can mend, 1 for what the world did."""
+    """2 for what the caller or the operator can mend, 1 for what the world did.
+
+    A full disk is the world's doing, whatever stumbled over it.
+    """
+    cause = error.__cause__
+    if isinstance(cause, OSError) and cause.errno in _DISK:
+        return FAILED
     return BAD_USAGE if isinstance(error, UsageError | ConfigurationError) else FAILED
 
 
@@ -58,13 +76,23 @@ def _overridden(settings: Settings, choices: Choices) -> Settings:
         docs = str(choices.docs.resolve())
         update["retrieval"] = settings.retrieval.model_copy(update={"docs": docs, "enabled": True})
     if choices.history is not None:
-        update["history"] = settings.history.model_copy(update={"url": choices.history})
+        url = _from_here(choices.history)
+        update["history"] = settings.history.model_copy(update={"url": url})
     return settings.model_copy(update=update)
+
+
+def _from_here(url: str) -> str:
+    """A database named on the command line lies where the command is given."""
+    prefix = "sqlite:///"
+    file = url.removeprefix(prefix)
+    if file in (url, "", ":memory:"):
+        return url
+    return f"{prefix}{Path(file).expanduser().absolute()}"
 
 
 @contextmanager
 def built(choices: Choices, *, policy: bool = True) -> Iterator[Built]:
-    """The built router; closed at the end, whatever happens.
+    """The built router; closed at the end, whatever happens. Errors tell which file it came from.
 
     Args:
         policy: False for work that decides nothing, and must not need a fitted profile.
@@ -72,12 +100,27 @@ def built(choices: Choices, *, policy: bool = True) -> Iterator[Built]:
     from ..graphs.config import Surroundings, build, without_policy
     from .console import progress_bar
 
-    settings, folder, _ = find_settings(choices)
+    settings, folder, source = find_settings(choices)
     if not policy:
         settings = without_policy(settings)
     with progress_bar() as progress:
-        found = build(settings, Surroundings(folder, progress=progress))
+        around = Surroundings(folder, progress=progress)
+        try:
+            found = build(settings, around)
+            show_license_notices(settings, around)
+        except ConfigurationError as error:
+            error.add_note(f"(configured by {source})")
+            raise
     try:
         yield found
     finally:
         found.router.close()
+
+
+def show_license_notices(settings: Settings, around: Surroundings) -> None:
+    """What must be seen before a model's first use, on stderr; each comes once only."""
+    from ..graphs.config import license_notices
+    from .streams import say
+
+    for notice in license_notices(settings, around):
+        say(notice)

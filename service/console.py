@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
+import contextlib
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from rich.console import Console
 from rich.progress import (
@@ -18,6 +17,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from .streams import let_go, print_json
+
 __all__ = ["ProgressLine", "err", "out", "print_json", "progress_bar"]
 
 ProgressLine = Callable[[str, int, int], None]
@@ -25,19 +26,22 @@ ProgressLine = Callable[[str, int, int], None]
 _PATIENCE_S = 1.0
 
 
+class _Results(Console):
+    """Goes quiet when its reader has gone (`| head`): the command itself ends as it would."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+        let_go()
+
+
 def out() -> Console:
-    """Results for people; colors only on a terminal."""
-    return Console(highlight=False)
+    """Results for people; colors only on a terminal. Texts are shown as they are: no markup."""
+    return _Results(highlight=False, markup=False, emoji=False)
 
 
 def err() -> Console:
     """Progress and errors."""
-    return Console(stderr=True, highlight=False)
-
-
-def print_json(document: dict[str, Any]) -> None:
-    """One JSON document on stdout and nothing else."""
-    print(json.dumps(document, ensure_ascii=True, allow_nan=False))
+    return Console(stderr=True, highlight=False, markup=False, emoji=False)
 
 
 @contextmanager
@@ -58,20 +62,20 @@ def progress_bar() -> Iterator[ProgressLine]:
     began = time.monotonic()
     tasks: dict[str, TaskID] = {}
     written: dict[str, int] = {}
+    with contextlib.ExitStack() as shown:
 
-    def report(what: str, done: int, total: int) -> None:
-        if what not in tasks:
-            tasks[what] = bar.add_task(what, total=total)
-        bar.update(tasks[what], completed=done, total=total)
-        if time.monotonic() - began < _PATIENCE_S:
-            return
-        if console.is_terminal:
-            bar.start()
-        elif total and (tenth := 10 * done // total) > written.get(what, 0):
-            written[what] = tenth
-            console.print(f"{what}: {done} of {total}")
+        def report(what: str, done: int, total: int) -> None:
+            if what not in tasks:
+                tasks[what] = bar.add_task(what, total=total)
+            bar.update(tasks[what], completed=done, total=total)
+            if time.monotonic() - began < _PATIENCE_S:
+                return
+            if not console.is_terminal:
+                tenth = 10 * done // total if total else 0
+                if tenth > written.get(what, 0):
+                    written[what] = tenth
+                    console.print(f"{what}: {done} of {total}")
+            elif not bar.live.is_started:
+                shown.enter_context(bar)
 
-    try:
         yield report
-    finally:
-        bar.stop()

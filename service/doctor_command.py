@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from .common import FAILED, Choices
+from .common import BAD_USAGE, FAILED, Choices
 from .options import config_option, docs_option, history_option, json_option
+
+if TYPE_CHECKING:
+    from .checkup import Finding
 
 __all__ = ["command"]
 
@@ -23,24 +26,39 @@ def command(config: Path | None, docs: Path | None, history: str | None, as_json
 
     With --json one flat object: for each part PART.ok and PART.detail, and `ok` for all of them.
     Parts are configuration, profile, documents, history, critic and tier.NAME (with
-    tier.NAME.logprobs: how many candidates per token it reports). Exit code 1 where one fails.
+    tier.NAME.logprobs: how many candidates per token it reports). Exit code 1 where one fails, 2
+    where the configuration itself cannot be read.
     """
     from .checkup import examine
-    from .console import out, print_json
+    from .streams import print_json
 
-    findings = examine(Choices(config, docs, history))
-    ok = all(finding.ok for finding in findings)
+    findings = []
+    for finding in examine(Choices(config, docs, history)):
+        findings.append(finding)
+        if not as_json:
+            _show(finding)
     if as_json:
-        document: dict[str, Any] = {"ok": ok}
-        for finding in findings:
-            document[f"{finding.part}.ok"] = finding.ok
-            document[f"{finding.part}.detail"] = finding.detail
-            document.update({f"{finding.part}.{name}": v for name, v in finding.numbers.items()})
-        print_json(document)
-    else:
-        console = out()
-        for finding in findings:
-            mark = "[green]ok  [/]" if finding.ok else "[red]FAIL[/]"
-            console.print(f"{mark} [bold]{finding.part}[/]", end="  ")
-            console.print(finding.detail, markup=False)
-    return 0 if ok else FAILED
+        print_json(_document(findings))
+    if all(finding.ok for finding in findings):
+        return 0
+    return FAILED if findings[0].ok else BAD_USAGE
+
+
+def _show(finding: Finding) -> None:
+    from rich.text import Text
+
+    from .console import out
+    from .streams import plain
+
+    line = Text("ok    ", style="green") if finding.ok else Text("FAIL  ", style="red")
+    line.append(finding.part, style="default bold")
+    out().print(line.append(plain(f"  {finding.detail}"), style="default not bold"))
+
+
+def _document(findings: list[Finding]) -> dict[str, Any]:
+    document: dict[str, Any] = {"ok": all(finding.ok for finding in findings)}
+    for finding in findings:
+        document[f"{finding.part}.ok"] = finding.ok
+        document[f"{finding.part}.detail"] = finding.detail
+        document.update({f"{finding.part}.{name}": v for name, v in finding.numbers.items()})
+    return document

@@ -49,6 +49,8 @@ def command(
         raise UsageError(
             "this version certifies nothing yet: fit with --uncertified, and promise no error rate"
         )
+    if target.resolve() == outcomes.resolve():
+        raise UsageError(f"--out {target} is the outcome table itself; name another file")
     table = read_outcomes(outcomes)
     usual = default_prices(table)
     error = usual.error if error_price is None else error_price
@@ -66,7 +68,7 @@ def command(
         print_json(fit_document(profile, report))
         return
     console = out()
-    console.print(f"fitted on {report.n} questions, [bold]uncertified[/]: no error rate was tested")
+    console.print(f"fitted on {report.n} questions, uncertified: no error rate was tested")
     console.print(f"a wrong answer costs {prices.error:.3g}, an abstention {prices.abstain:.3g}")
     console.print("On the very rows that it was fitted on, thus too hopeful:")
     console.print(replay_table(report, profile.names))

@@ -13,6 +13,7 @@ from rich.text import Text
 from ..policies.replay import ReplayReport
 from ..router.decisions import Action, Comparison, Result, TrailStep
 from ..router.signals import Estimate, Reading, Signal, Unavailable
+from .streams import plain
 
 __all__ = ["advice_lines", "cost_words", "replay_table", "result_panel", "show_step"]
 
@@ -50,21 +51,21 @@ def _step(step: TrailStep, names: tuple[str, ...], failed: bool) -> RenderableTy
     head.add_column(ratio=1)
     head.add_column(justify="right", style="dim", no_wrap=True)
     left = Text(f"{step.step:>2} ", style="dim")
-    left.append(who, style="bold").append(step.request)
+    left.append(plain(who), style="bold").append(plain(step.request))
     head.add_row(left, f"{step.elapsed_s:.2f} s   {cost_words(step.cost)}")
     body: list[RenderableType] = [
-        Text(step.outcome, style="red" if failed else "italic", overflow="fold")
+        Text(plain(step.outcome), style="red" if failed else "italic", overflow="fold")
     ]
     if step.signals:
         body.append(_signals(step.signals))
     if isinstance(step.estimate, Estimate):
         body.append(_bar(step.estimate, step.compared))
     elif isinstance(step.estimate, Unavailable):
-        body.append(Text(f"no estimate: {step.estimate.reason}", style="yellow"))
+        body.append(Text(plain(f"no estimate: {step.estimate.reason}"), style="yellow"))
     if step.action is not None:
         line = Text("→ ").append(step.action, style=_STYLES.get(step.action, "bold"))
-        body.append(line.append(f"  {step.reason}"))
-    return Group(head, Padding(Group(*body), (0, 0, 1, 4)))
+        body.append(line.append(plain(f"  {step.reason}")))
+    return Group(head, Padding(Group(*body), (0, 0, 1, 4), expand=False))
 
 
 def _signals(signals: Mapping[str, Reading]) -> Text:
@@ -99,18 +100,20 @@ def _bar(estimate: Estimate, compared: tuple[Comparison, ...]) -> Text:
 def result_panel(result: Result, names: tuple[str, ...]) -> RenderableType:
     """How the run ended, in a box."""
     if result.action is Action.ANSWER:
-        body = Text(result.answer or "", style="bold")
+        body = Text(plain(result.answer or ""), style="bold")
         title, style = "answer", "green"
     else:
         body = Text("I do not know.", style="bold")
         if result.best is not None:
-            body.append(f"\nThe best guess was: {result.best.text}", style="dim not bold")
+            body.append(plain(f"\nThe best guess was: {result.best.text}"), style="dim not bold")
         title, style = "abstained", "yellow"
     lines: list[RenderableType] = [
         Panel(body, title=title, title_align="left", border_style=style),
         _summary(result, names),
     ]
-    lines += [Text(f"degraded: {what}", style="red") for what in result.degraded]
+    # What failed at the first request often fails at the last: once is enough to read.
+    degraded = dict.fromkeys(result.degraded)
+    lines += [Text(plain(f"degraded: {what}"), style="red") for what in degraded]
     if result.certificate is None:
         lines.append(Text("uncertified: no error rate is promised", style="dim"))
     return Group(*lines)
@@ -126,7 +129,7 @@ def _summary(result: Result, names: tuple[str, ...]) -> Text:
         f"{_count(result.calls, 'call')}, {_count(result.rounds, 'search', 'searches')}, "
         f"{_count(result.tokens, 'token')}, {result.latency_s:.2f} s, {cost_words(result.cost)}"
     )
-    line.append(f"\n{result.reason}", style="dim")
+    line.append(plain(f"\n{result.reason}"), style="dim")
     return line
 
 
@@ -136,7 +139,7 @@ def _count(n: int, noun: str, many: str | None = None) -> str:
 
 def advice_lines(advice: tuple[str, ...]) -> RenderableType:
     """Advice, a line each."""
-    return Group(*[Text(f"• {line}") for line in advice])
+    return Group(*[Text(plain(f"• {line}")) for line in advice])
 
 
 def replay_table(report: ReplayReport, names: tuple[str, ...]) -> RenderableType:

@@ -150,17 +150,12 @@ def test_any_table_survives_the_round_trip(
     assert read_outcomes(path) == table_of(rows)
 
 
-def test_a_stored_table_survives_the_round_trip(tmp_path: Path) -> None:
+def test_a_stored_table_is_read_without_loss() -> None:
     path = stored("llama_mmlu_train")
-    table = read_outcomes(path)
-    again = tmp_path / "again.jsonl"
-    write_lines(again, [outcome_row(row) for row in table.rows()])
+    rows = read_outcomes(path).rows()
 
     with gzip.open(path, "rt", encoding="utf-8") as lines:
-        assert [json.loads(line) for line in lines] == [
-            json.loads(line) for line in again.read_text().splitlines()
-        ]
-    again.unlink()
+        assert [outcome_row(row) for row in rows] == [json.loads(line) for line in lines]
 
 
 # --- bad input -----------------------------------------------------------------------------------
@@ -349,7 +344,7 @@ def test_only_bad_input_ever_escapes(
         assert row.loss is None or 0 <= row.loss <= 1
         assert 0 <= row.cost < math.inf
         assert all(value is None or 0 <= value <= 1 for value in row.signals.values())
-        assert read_back(outcome_row(row)) == row
+        assert repr(read_back(outcome_row(row))) == repr(row)  # NaN is not equal to itself
 
 
 def read_back(data: dict[str, Any]) -> Outcome:

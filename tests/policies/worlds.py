@@ -13,7 +13,10 @@ import pytest
 from surefoot.policies.fit import FitSettings, Prices
 from surefoot.policies.outcomes import Outcome, OutcomeTable
 from surefoot.policies.profile import FittedTier
-from surefoot.router.decisions import Rung
+from surefoot.policies.recorded import Replayer
+from surefoot.policies.threshold import BuyBand, RungRule, ThresholdPolicy
+from surefoot.router.assessing import BareAssessor
+from surefoot.router.decisions import Action, Rung
 
 STORED = Path(__file__).resolve().parents[3] / "shared" / "data" / "routing"
 """Outcome tables that are read where they lie and never copied (see their README)."""
@@ -111,3 +114,82 @@ def drawn_table(
             )
             rows.append(row)
     return table_of(rows)
+
+
+def six_questions() -> list[Outcome]:
+    """Six questions before two tiers, with and without passages; `free` and `paid` are signals.
+
+    Drafts cost 1 (small), 2 (small with passages), 8 and 10 (large) and take 1, 2, 3 and 4 seconds;
+    `paid` costs 0.5 wherever it can be bought. For q5 the search found nothing.
+    """
+    places = {"sc": (0, 0), "sr": (0, 1), "lc": (1, 0), "lr": (1, 1)}
+    costs = {"sc": 1.0, "sr": 2.0, "lc": 8.0, "lr": 10.0}
+    latencies = {"sc": 1.0, "sr": 2.0, "lc": 3.0, "lr": 4.0}
+    # question: {place: (loss, free, paid)}
+    told: dict[str, dict[str, tuple[float | None, float | None, float | None]]] = {
+        "q1": {
+            "sc": (0, 0.90, 0.1),
+            "sr": (None, 0.1, 0.1),  # nobody has judged it
+            "lc": (0, 0.1, 0.1),
+            "lr": (0, 0.1, 0.1),
+        },
+        "q2": {
+            "sc": (1, 0.60, 0.85),
+            "sr": (0, 0.9, 0.9),
+            "lc": (0, 0.9, 0.9),
+            "lr": (1, 0.9, 0.9),
+        },
+        "q3": {
+            "sc": (1, 0.60, None),
+            "sr": (0, 0.85, 0.1),
+            "lc": (1, 0.9, 0.9),
+            "lr": (0, 0.9, 0.9),
+        },
+        "q4": {
+            "sc": (1, 0.20, 0.9),
+            "sr": (1, 0.30, 0.9),
+            "lc": (1, 0.9, 0.9),
+            "lr": (0, 0.90, 0.9),
+        },
+        "q5": {
+            "sc": (1, 0.10, 0.9),
+            "lc": (0.5, 0.60, 0.9),
+        },
+        "q6": {
+            "sc": (1, None, None),
+            "sr": (1, 0.40, 0.9),
+            "lc": (1, 0.9, 0.9),
+            "lr": (0, 0.50, 0.9),
+        },
+    }
+    return [
+        outcome(
+            query_id,
+            *places[place],
+            loss=loss,
+            cost=costs[place],
+            latency_s=latencies[place],
+            signals={"free": free, "paid": paid},
+            signal_costs={"paid": 0.5},
+        )
+        for query_id, attempts in told.items()
+        for place, (loss, free, paid) in attempts.items()
+    ]
+
+
+def six_rules() -> tuple[RungRule, ...]:
+    """Thresholds of 0.8 and 0.7 for the small tier, 0.6 for the large; `paid` bought near 0.8."""
+    both = (Action.RETRIEVE, Action.ESCALATE)
+    return (
+        RungRule(0, 0.8, False, both, (BuyBand("paid", 0.5, 0.8),)),
+        RungRule(0, 0.7, True, both),
+        RungRule(1, 0.6, False, ()),
+        RungRule(1, 0.6, True, ()),
+    )
+
+
+def six_replayer(rows: Iterable[Outcome], floor: float | None = None) -> Replayer:
+    """Replays `six_rules` on rows; `paid` is believed before `free`."""
+    names = ("small", "large")
+    policy = ThresholdPolicy(six_rules(), names, floor)
+    return Replayer(table_of(rows), names, policy, BareAssessor(("paid", "free")))

@@ -22,8 +22,8 @@ from surefoot.router.wire import encode
 
 from .loop_worlds import World, worlds
 
-few = settings(max_examples=1500, suppress_health_check=[HealthCheck.too_slow])
-many = settings(max_examples=4000, suppress_health_check=[HealthCheck.too_slow])
+few = settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+many = settings(max_examples=400, suppress_health_check=[HealthCheck.too_slow])
 
 
 @dataclass
@@ -192,26 +192,9 @@ def test_a_run_resumed_after_every_step_ends_the_same(world: World) -> None:
 
 @few
 @given(worlds)
-def test_a_run_resumed_without_its_tokens_still_ends(world: World) -> None:
-    if world.buyable:  # what was bought is lost as well, so that estimators may miss it
-        world = replace(world, buyable=())
+def test_a_run_resumed_without_its_evidence_still_ends(world: World) -> None:
+    """What was bought and lost may be bought again, within the same budget."""
     check_result(play(world, lambda run: resumed(run, None)).result)
-
-
-@few
-@given(worlds)
-def test_a_purchase_whose_parts_are_lost_still_ends(world: World) -> None:
-    plan, _ = world.plan()
-    run = open_run(plan, world.question, run_id="r")
-    number = 0
-    while run.request is not None:
-        number += 1
-        assert number <= world.budget.max_steps
-        run.absorb(world.reply(number, run.request))
-        run = resumed(run, None)
-        run.proceed()
-    assert run.result is not None
-    check_result(run.result)
 
 
 @few

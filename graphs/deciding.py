@@ -1,0 +1,90 @@
+"""What decides, made from its settings: estimators, policy and calibrators."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+
+from ..policies.profile import Profile, load_profile
+from ..policies.threshold import RungRule, ThresholdPolicy
+from ..router.assessing import BareAssessor
+from ..router.errors import ConfigurationError
+from ..router.estimators.catalogue import Options, estimator
+from ..router.protocols import Assessor, Estimator, Policy
+from .places import Surroundings
+from .prompter import prompts_fingerprint
+from .settings import Settings
+
+__all__ = ["BuiltPolicy", "build_policy", "signal_fingerprint"]
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltPolicy:
+    """Estimators, policy and calibrators, and the profile that they came from."""
+
+    free: tuple[Estimator, ...]
+    buyable: tuple[Estimator, ...]
+    policy: Policy
+    assessor: Assessor
+    profile: Profile | None = None
+
+
+def build_policy(settings: Settings, around: Surroundings) -> BuiltPolicy:
+    """Everything that decides. Raises a ConfigurationError or BadInput as `build`."""
+    free, buyable = _estimators(settings)
+    policy, names = settings.policy, tuple(tier.name for tier in settings.tiers)
+    if policy.profile is not None and policy.thresholds is not None:
+        raise ConfigurationError(
+            "policy: give either a profile or thresholds, not both", field="policy"
+        )
+    if policy.profile is not None:
+        profile = load_profile(around.path(policy.profile))
+        models = [tier.model for tier in settings.tiers]
+        profile.check(models, (*free, *buyable), signal_fingerprint(settings))
+        return BuiltPolicy(free, buyable, profile.policy(), profile.assessor(), profile)
+    if policy.thresholds is None:
+        raise ConfigurationError(
+            "policy: neither a profile nor thresholds; fit a profile with `surefoot fit`, or set "
+            "policy.thresholds = { " + ", ".join(f"{name} = 0.7" for name in names) + " }",
+            field="policy",
+        )
+    rules = tuple(RungRule(tier, policy.thresholds[name]) for tier, name in enumerate(names))
+    order = tuple(found.name for found in (*buyable, *free))
+    return BuiltPolicy(free, buyable, ThresholdPolicy(rules, names), BareAssessor(order))
+
+
+def signal_fingerprint(settings: Settings) -> str:
+    """SHA-256 of the prompts and of how signals are read: what calibration depends on."""
+    signals = settings.signals
+    how = {
+        "prompts": prompts_fingerprint(),
+        "styles": [tier.style for tier in settings.tiers],
+        "max_output": [tier.max_output for tier in settings.tiers],
+        "samples": signals.samples,
+        "temperature": signals.temperature,
+        "top_logprobs": signals.top_logprobs,
+        "content_filter": signals.content_filter,
+        "k": settings.retrieval.k,
+    }
+    return hashlib.sha256(json.dumps(how, sort_keys=True).encode()).hexdigest()
+
+
+def _estimators(settings: Settings) -> tuple[tuple[Estimator, ...], tuple[Estimator, ...]]:
+    options = Options(settings.signals.content_filter, settings.signals.samples)
+    free = tuple(_estimator(name, "free", options) for name in settings.signals.free)
+    buyable = tuple(_estimator(name, "buy", options) for name in settings.signals.buy)
+    for found in free:
+        if not found.needs.is_free:
+            raise ConfigurationError(
+                f"signals.free: '{found.name}' has to be bought; name it under signals.buy",
+                field="signals.free",
+            )
+    return free, buyable
+
+
+def _estimator(name: str, key: str, options: Options) -> Estimator:
+    try:
+        return estimator(name, options)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"signals.{key}: {error}", field=f"signals.{key}") from error

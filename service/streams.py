@@ -1,0 +1,70 @@
+"""Writing to stdout and stderr so that no text, reader or disk makes a command fall over."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import re
+import sys
+from typing import Any
+
+__all__ = ["flushed", "let_go", "plain", "print_json", "say", "show_any_text"]
+
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+def plain(text: str) -> str:
+    """The text without control characters but line breaks and tabs.
+
+    What a model or a server wrote must not move the cursor or recolor the terminal.
+    """
+    return _CONTROLS.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+def say(message: str) -> None:
+    """One line for people on stderr, beside whatever is printed on stdout."""
+    with contextlib.suppress(OSError):  # nobody reads it
+        print(f"surefoot: {plain(message)}", file=sys.stderr, flush=True)
+
+
+def print_json(document: dict[str, Any]) -> None:
+    """One JSON document on stdout and nothing else."""
+    try:
+        print(json.dumps(document, ensure_ascii=True, allow_nan=False), flush=True)
+    except BrokenPipeError:
+        let_go()
+
+
+def show_any_text() -> None:
+    """Let stdout and stderr replace what their encoding lacks, instead of failing on it."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
+def let_go() -> None:
+    """Send what is still written to stdout nowhere: its reader has gone, or its disk is full."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+
+
+def flushed() -> bool:
+    """Whether all that was printed could be written; says so where it could not.
+
+    A reader that has gone is none of our business. Asked before the end, since the interpreter
+    would complain in its own words.
+    """
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        let_go()
+    except OSError as error:
+        let_go()
+        say(f"the results could not be written: {error}")
+        return False
+    return True
