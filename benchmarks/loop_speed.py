@@ -35,7 +35,7 @@ from surefoot.router.requests import (
 from surefoot.router.signals import Reading, Signal
 from surefoot.router.testing import FixedEstimator, says
 
-__all__ = ["SCENARIOS", "measure"]
+__all__ = ["SCENARIOS", "assessments", "measure", "run_once"]
 
 _SURE, _UNSURE = Signal("sure", 0.9, 0.9), Signal("sure", 0.5, 0.5)
 _AGREED = Signal("agreed", 0.9, 0.9)
@@ -95,31 +95,42 @@ def run_once(plan: Plan) -> Result:
     return run.result
 
 
+def assessments(result: Result) -> int:
+    """How often something was judged and decided: once an attempt, and once more a purchase."""
+    return sum(step.action is not None for step in result.trail)
+
+
 def measure(plan: Plan, runs: int, repeats: int) -> list[float]:
-    """Microseconds of CPU per attempt, one number a repeat."""
-    attempts = len(run_once(plan).attempts) * runs
+    """Microseconds of CPU per run, one number a repeat."""
+    run_once(plan)
     times = []
     for _ in range(repeats):
         start = time.process_time()
         for _ in range(runs):
             run_once(plan)
-        times.append((time.process_time() - start) / attempts * 1e6)
+        times.append((time.process_time() - start) / runs * 1e6)
     return times
 
 
 def main() -> None:
     """Print a table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--runs", type=int, default=2000, help="runs in one repeat")
-    parser.add_argument("--repeats", type=int, default=7, help="repeats, of which min and median")
+    parser.add_argument("--runs", type=int, default=1000, help="runs in one repeat")
+    parser.add_argument("--repeats", type=int, default=15, help="repeats, of which min and median")
     options = parser.parse_args()
-    print(f"{'scenario':<24}{'requests':>9}{'attempts':>9}{'min us':>9}{'median us':>11}")
+    print("CPU in microseconds: min (median) of the repeats")
+    print(
+        f"{'scenario':<24}{'requests':>9}{'attempts':>9}{'per attempt':>16}{'per assessment':>16}"
+    )
     for name, plan in SCENARIOS.items():
         result = run_once(plan)
         times = measure(plan, options.runs, options.repeats)
+        least, middle = min(times), statistics.median(times)
+        shares = [len(result.attempts), assessments(result)]
+        cells = [f"{least / share:.1f} ({middle / share:.1f})" for share in shares]
         print(
             f"{name:<24}{len(result.trail):>9}{len(result.attempts):>9}"
-            f"{min(times):>9.1f}{statistics.median(times):>11.1f}"
+            + "".join(f"{cell:>16}" for cell in cells)
         )
 
 

@@ -69,7 +69,6 @@ def _key(tier: TierSettings, around: Surroundings) -> str | None:
     key = around.environment.get(tier.api_key_env)
     if not key:
         raise ConfigurationError(
-            f"tier '{tier.name}': the environment variable {tier.api_key_env} is not set",
-            field=f"tiers.{tier.name}.api_key_env",
+            f"the environment variable {tier.api_key_env} is not set", field="api_key_env"
         )
     return key

@@ -86,11 +86,10 @@ class Visit:
         self.is_decided = state.decision is not None
 
     def close_all_ways(self) -> None:
-        """Leave no step, so that the next decision ends the run with the best there is."""
-        run, state = self.run, self.run.state
-        steps = state.steps + run.plan.remember
-        if steps < state.budget.max_steps:
-            state.budget = replace(state.budget, max_steps=steps)
+        """Leave one step, the record's, so that the next decision ends the run with the best."""
+        state = self.run.state
+        if state.steps + 1 < state.budget.max_steps:
+            state.budget = replace(state.budget, max_steps=state.steps + 1)
 
     def latest_evidence(self) -> tuple[tuple[str, Evidence], ...]:
         """The evidence that the last reply may have changed: the current attempt's, by its id."""

@@ -105,7 +105,7 @@ class Profile:
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 of everything but the date and the advice."""
+        """SHA-256 of everything but the advice, what it was fitted on, and unknown fields."""
         body = _body(self)
         for volatile in ("advice", "fitted_on"):
             del body[volatile]

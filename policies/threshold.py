@@ -60,7 +60,7 @@ class ThresholdPolicy:
             value of its own.
 
     Raises:
-        ConfigurationError: a threshold is not in [0, 1], or a tier has no rule.
+        ConfigurationError: a threshold or the floor is not in [0, 1], or a tier has no rule.
     """
 
     def __init__(
@@ -73,6 +73,10 @@ class ThresholdPolicy:
                     f"the threshold of tier {name!r} is {rule.threshold}; it must be in [0, 1]",
                     field=f"policy.thresholds.{name}",
                 )
+        if floor is not None and not 0.0 <= floor <= 1.0:
+            raise ConfigurationError(
+                f"the floor is {floor}; it must be in [0, 1]", field="policy.floor"
+            )
         self.rules = rules
         self.names = names
         self.floor = floor

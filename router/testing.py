@@ -106,7 +106,7 @@ def _fed(generation: Generation, on_tokens: OnTokens | None) -> Generation:
 
 
 class FixedRetriever:
-    """Finds the same passages for every query; an error among them is raised instead."""
+    """Finds the same passages for every query; given an error, raises it instead."""
 
     def __init__(self, passages: Iterable[Passage] = (), error: RunError | None = None) -> None:
         self._passages = tuple(passages)

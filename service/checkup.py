@@ -77,7 +77,8 @@ def _documents(settings: Settings, around: Surroundings) -> Finding:
     if retriever is None:
         return Finding("documents", True, "retrieval is switched off")
     source = settings.retrieval.docs or "the standard library's documentation"
-    detail = "; ".join([f"{retriever.size} passages of {source}", *retriever.notes])
+    noun = "passage" if retriever.size == 1 else "passages"
+    detail = "; ".join([f"{retriever.size} {noun} of {source}", *retriever.notes])
     return Finding("documents", True, detail, {"passages": retriever.size})
 
 
@@ -102,7 +103,8 @@ def _history(settings: Settings, around: Surroundings) -> Finding:
         runs = asyncio.run(count())
     except SurefootError as error:
         return Finding("history", False, str(error))
-    words = f"{_without_password(url)}: {runs} runs" + (" or more" if runs == _MOST_RUNS else "")
+    many = "1 run" if runs == 1 else f"{runs} runs" + (" or more" if runs == _MOST_RUNS else "")
+    words = f"{_without_password(url)}: {many}"
     return Finding("history", True, words, {"runs": runs})
 
 

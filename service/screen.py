@@ -26,6 +26,7 @@ _STYLES = {
     "buy": "bold blue",
 }
 _QUIET = ("recall", "record")
+_SYMBOLS = {">=": "≥", "<=": "≤"}
 
 
 def cost_words(cost: float | None) -> str:
@@ -34,7 +35,10 @@ def cost_words(cost: float | None) -> str:
         return "price unknown"
     if cost == 0:
         return "free"
-    return f"{cost:.3g}" if cost >= 1e-4 else f"{cost * 1e6:.3g}e-6"
+    if cost >= 1000:
+        return f"{cost:,.0f}"
+    # Millionths, so that the small prices of a trail can be compared at a glance.
+    return f"{cost * 1e6:.3g}e-6" if 1e-9 <= cost < 1e-4 else f"{cost:.3g}"
 
 
 def show_step(console: Console, step: TrailStep, names: tuple[str, ...]) -> None:
@@ -59,7 +63,7 @@ def _step(step: TrailStep, names: tuple[str, ...], failed: bool) -> RenderableTy
     if step.signals:
         body.append(_signals(step.signals))
     if isinstance(step.estimate, Estimate):
-        body.append(_bar(step.estimate, step.compared))
+        body.append(_bar(step.estimate, step.compared, is_sure=step.action == "answer"))
     elif isinstance(step.estimate, Unavailable):
         body.append(Text(plain(f"no estimate: {step.estimate.reason}"), style="yellow"))
     if step.action is not None:
@@ -81,20 +85,26 @@ def _signals(signals: Mapping[str, Reading]) -> Text:
     return line
 
 
-def _bar(estimate: Estimate, compared: tuple[Comparison, ...]) -> Text:
-    """The estimate as a bar, with a mark at the number that it was compared with."""
+def _bar(estimate: Estimate, compared: tuple[Comparison, ...], *, is_sure: bool) -> Text:
+    """The estimate as a bar, with a mark at the first number that it was compared with."""
     filled = round(estimate.p * _BAR)
     cells = ["━"] * filled + ["╌"] * (_BAR - filled)
-    bound = compared[0].bound if compared else None
-    if bound is not None:
-        cells[min(_BAR - 1, int(bound * _BAR))] = "┃"
-    sure = bound is not None and estimate.p >= bound
-    line = Text("".join(cells), style="green" if sure else "yellow")
+    own = [one for one in compared if one.value == estimate.p]
+    for one in own[:1]:
+        cells[min(_BAR - 1, int(one.bound * _BAR))] = "┃"
+    line = Text("".join(cells), style="green" if is_sure else "yellow")
     line.append(f" {estimate.p:.2f}", style="bold")
-    if bound is not None:
-        line.append(f" {'≥' if sure else '<'} {bound:.2f}")
+    line.append(" and".join(f" {_relation(one)}" for one in own))
     kind = "calibrated" if estimate.calibrated else "not calibrated"
-    return line.append(f"  {estimate.signal}, {kind}", style="dim")
+    line.append(f"  {estimate.signal}, {kind}", style="dim")
+    for one in compared:
+        if one not in own:  # of another attempt, say
+            line.append(f"  {one.name} {one.value:.2f} {_relation(one)}")
+    return line
+
+
+def _relation(compared: Comparison) -> str:
+    return f"{_SYMBOLS.get(compared.relation, compared.relation)} {compared.bound:.2f}"
 
 
 def result_panel(result: Result, names: tuple[str, ...]) -> RenderableType:

@@ -143,6 +143,7 @@ def command_line() -> click.Command:
 @each_document
 def test_python_blocks_run(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SUREFOOT_HOME", str(tmp_path))  # else it would recall what was asked before
     run_python(blocks_in(path, "python"), str(path))
 
 

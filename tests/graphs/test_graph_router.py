@@ -89,7 +89,7 @@ async def test_session_and_budget_reach_the_run() -> None:
     assert (result.action, result.calls) == (Action.ABSTAIN, 1)
     assert world.history is not None
     (kept,) = await world.history.runs("acme")
-    assert (kept.thread, kept.at, kept.result) == ("t", AT, result)
+    assert (kept.thread, kept.at, kept.result.run_id) == ("t", AT, result.run_id)
     assert await world.history.runs("default") == []
 
 

@@ -11,10 +11,13 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 import pytest
+from langchain_core.callbacks import BaseCallbackHandler
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
+from langgraph.errors import GraphDrained
 from langgraph.graph import END, START, StateGraph
+from langgraph.runtime import RunControl
 from langgraph.types import Command, interrupt
 
 from surefoot.adapters.history_memory import MemoryHistory
@@ -169,6 +172,8 @@ async def test_a_question_put_to_a_thread_again_begins_a_new_run() -> None:
     interrupted = await graph.ainvoke({"question": QUESTION}, THREAD, interrupt_before=["assess"])
     with pytest.raises(UsageError, match="has not ended"):
         result_of(interrupted)
+    with pytest.raises(UsageError, match="has not ended"):  # the first run's is not this run's
+        result_of((await graph.aget_state(THREAD)).values)
     third = result_of(await graph.ainvoke({"question": "And Italy's?"}, THREAD))
     assert [first.answer, third.answer] == ["Paris", "Paris"]
     assert third.question == "And Italy's?"
@@ -288,6 +293,20 @@ async def test_a_run_that_can_do_nothing_says_so_once() -> None:
     events = [event async for event in graph.astream(GIVEN, stream_mode="custom")]
     assert [(e["event"], e["action"], e["step"]) for e in events] == [
         ("surefoot.decision", "abstain", 0)
+    ]
+
+
+async def test_recording_a_decision_is_no_second_decision() -> None:
+    async def empty() -> History:
+        return MemoryHistory()
+
+    graph = await fresh(Setup((SURE,), history=empty))
+    events = [event async for event in graph.astream(GIVEN, stream_mode="custom")]
+    assert [event.get("action") or event["request"] for event in events] == [
+        "recall",
+        "draft",
+        "answer",
+        "record",
     ]
 
 
@@ -523,6 +542,38 @@ async def test_a_bug_passes_through_and_nothing_paid_is_forgotten() -> None:
     assert used["calls"] == 2  # the draft and the first sample; the crashed call told nothing
     result = result_of(await graph.ainvoke(None, THREAD))
     assert (result.answer, result.confidence, result.calls) == ("Paris", 1.0, 3)
+
+
+async def test_a_drain_keeps_the_run_for_later() -> None:
+    world = await build_world(SEARCHING)
+    graph = graph_of(world, checkpointer=InMemorySaver())
+    control = RunControl()
+    control.request_drain("shutdown")
+    with pytest.raises(GraphDrained):
+        await graph.ainvoke(GIVEN, THREAD, control=control)
+    assert (await graph.aget_state(THREAD)).next
+    assert result_of(await graph.ainvoke(None, THREAD)) == await driven(SEARCHING)
+
+
+class Spans(BaseCallbackHandler):
+    """The names of the spans that a tracer would see."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+
+    def on_chain_start(self, serialized: Any, inputs: Any, **kwargs: Any) -> None:
+        self.names.append(kwargs["name"])
+
+
+async def test_a_node_is_one_span() -> None:
+    spans = Spans()
+    await (await fresh(Setup((SURE,)))).ainvoke(GIVEN, {"callbacks": [spans]})
+    assert [name for name in spans.names if name != "next_node"] == [
+        "surefoot",
+        "draft",
+        "assess",
+        "finish",
+    ]
 
 
 class OuterState(TypedDict, total=False):

@@ -14,11 +14,10 @@ from surefoot.graphs.sync_door import SyncDoor
 from surefoot.router.errors import UsageError
 
 WHO: ContextVar[str] = ContextVar("who", default="nobody")
-NAME = "surefoot-sync-door"
 
 
-def threads() -> int:
-    return sum(thread.name == NAME for thread in threading.enumerate())
+async def current_thread() -> threading.Thread:
+    return threading.current_thread()
 
 
 async def current_loop() -> asyncio.AbstractEventLoop:
@@ -29,20 +28,21 @@ def test_all_calls_meet_one_loop_until_the_door_is_closed() -> None:
     door = SyncDoor()
     loop = door.call(current_loop())
     assert door.call(current_loop()) is loop
-    assert threads() == 1
+    thread = door.call(current_thread())
+    assert thread is not threading.current_thread()
     door.close()
     door.close()
-    assert (threads(), loop.is_closed()) == (0, True)
+    assert (thread.is_alive(), loop.is_closed()) == (False, True)
     assert door.call(current_loop()) is not loop
     door.close()
 
 
 def test_the_loop_ends_with_the_last_holder_of_the_door() -> None:
     door = SyncDoor()
-    loop = door.call(current_loop())
+    loop, thread = door.call(current_loop()), door.call(current_thread())
     del door
     gc.collect()
-    assert (threads(), loop.is_closed()) == (0, True)
+    assert (thread.is_alive(), loop.is_closed()) == (False, True)
 
 
 def test_errors_and_context_variables_cross_the_door() -> None:

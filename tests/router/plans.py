@@ -8,11 +8,14 @@ from typing import Any
 
 from surefoot.policies.threshold import RungRule, ThresholdPolicy
 from surefoot.router.assessing import BareAssessor
-from surefoot.router.budget import Price
-from surefoot.router.decisions import Attempt
+from surefoot.router.budget import Budget, Price, Spend
+from surefoot.router.decisions import Attempt, Decision, Result, TrailStep
 from surefoot.router.evidence import FinishReason, Generation, Passage, Turn
 from surefoot.router.plan import Plan, RetrievalPlan, TierPlan
 from surefoot.router.requests import Drafted, Failure, Reply, Retrieved
+from surefoot.router.results import make_result
+from surefoot.router.signals import Estimate
+from surefoot.router.state import RunState
 from surefoot.router.testing import FixedEstimator
 
 FRANCE = "What is the capital of France?"
@@ -72,3 +75,25 @@ def failed(kind: str = "unavailable", **usage: Any) -> Reply:
 def attempt_with(**changes: Any) -> Attempt:
     """A whole attempt by the first tier, not assessed."""
     return replace(Attempt("1", 0, 0, False, "Paris", "stop", 3.0, 1.0), **changes)
+
+
+LOW = attempt_with(estimate=Estimate(0.3, "s"))
+HIGH = attempt_with(id="2", tier=1, text="Lyon", estimate=Estimate(0.6, "s"))
+
+
+def ended(decision: Decision) -> Result:
+    """How a run with these two attempts ends with a decision."""
+    state = RunState(
+        "r",
+        FRANCE,
+        Budget(),
+        Spend(1.5, 2.5, 3, 4, 1),
+        "done",
+        round=1,
+        passages=FOUND,
+        attempts=[LOW, HIGH],
+        degraded=["history: late"],
+        trail=[TrailStep(1, "draft", 0, "Paris")],
+        decision=decision,
+    )
+    return make_result(plan_of(certificate="c1"), state)

@@ -31,6 +31,7 @@ from surefoot.router.requests import (
     Recorded,
     Repeat,
     Reply,
+    Request,
     Retrieve,
     Retrieved,
     Sample,
@@ -76,6 +77,10 @@ def opened(plan: Plan, *, budget: Budget | None = None, turns: Sequence[Turn] = 
     return open_run(plan, FRANCE, run_id="r", budget=budget, turns=turns)
 
 
+def pending(run: Run) -> Request | None:
+    return run.request
+
+
 def sure_with_passages(evidence: Evidence) -> Reading:
     value = 0.9 if evidence.passages else 0.5
     return Signal("sure", value, value)
@@ -87,7 +92,7 @@ def sure_with_passages(evidence: Evidence) -> Reading:
 def test_a_sure_draft_is_the_answer() -> None:
     run = opened(plan_of(0.9, certificate="c"))
     # 10 tokens in and at most 20 out, at 1 and 2 a token.
-    assert run.request == Draft(0, (), Forecast(50.0, 0.0, 1, 30))
+    assert pending(run) == Draft(0, (), Forecast(50.0, 0.0, 1, 30))
     result = run.advance(drafted(" Paris "))
     assert result is run.result and run.result is not None
     assert (run.result.action, run.result.answer) == (Action.ANSWER, "Paris")
@@ -108,9 +113,9 @@ def test_a_sure_draft_is_the_answer() -> None:
 def test_an_unsure_draft_is_tried_again_with_passages() -> None:
     run = opened(plan_of(free=(FixedEstimator("sure", sure_with_passages),)))
     run.advance(drafted("Lyon"))
-    assert run.request == Retrieve(FRANCE, 2, Forecast(0.0, 0.5, rounds=1))
+    assert pending(run) == Retrieve(FRANCE, 2, Forecast(0.0, 0.5, rounds=1))
     run.advance(found(*FOUND))
-    assert run.request == Draft(0, FOUND, Forecast(60.0, 0.0, 1, 40))
+    assert pending(run) == Draft(0, FOUND, Forecast(60.0, 0.0, 1, 40))
     run.advance(drafted("Paris"))
     assert run.result is not None
     assert (run.result.answer, run.result.rounds) == ("Paris", 1)
@@ -244,7 +249,7 @@ def test_a_search_that_finds_nothing_new_closes_retrieval() -> None:
     run.advance(drafted())
     run.advance(found(*FOUND))
     run.advance(drafted())
-    assert run.request == Retrieve(FRANCE, 4, Forecast(0.0, 0.5, rounds=1))
+    assert pending(run) == Retrieve(FRANCE, 4, Forecast(0.0, 0.5, rounds=1))
     run.advance(found(FOUND[1]))
     assert isinstance(run.request, Draft) and run.request.tier == 1
     assert run.state.no_retrieval == "the last search found no new passage"
@@ -327,7 +332,7 @@ def test_earlier_turns_are_shown_only_to_a_question_that_leans_on_them() -> None
 
 def test_a_remembered_run_begins_with_recall_and_ends_with_record() -> None:
     run = opened(plan_of(remember=True, budget=Budget(deadline_s=10.0)))
-    assert run.request == Recall(FRANCE, timeout_s=10.0)
+    assert pending(run) == Recall(FRANCE, timeout_s=10.0)
     run.advance(Reply(Recalled(), elapsed_s=0.25))
     assert isinstance(run.request, Draft) and run.request.timeout_s == 9.75
     run.advance(drafted())
@@ -413,7 +418,7 @@ def test_a_bought_signal_changes_the_mind() -> None:
     run = opened(buying(Needs(samples=2)))
     run.advance(drafted())
     # Twice 10 tokens in and 20 out.
-    assert run.request == Sample(0, 2, (), Forecast(100.0, 0.0, 2, 60))
+    assert pending(run) == Sample(0, 2, (), Forecast(100.0, 0.0, 2, 60))
     assert run.state.trail[0].action == "buy"
     assert run.state.trail[0].reason == "0.50 is near the threshold; votes costs at most 100"
     run.advance(samples(2))
@@ -429,7 +434,7 @@ def test_samples_come_before_their_comparison() -> None:
     run.advance(drafted("Paris"))
     assert isinstance(run.request, Sample)
     run.advance(samples(2, "Lyon"))
-    assert run.request == Compare(
+    assert pending(run) == Compare(
         (("Paris", "Lyon"), ("Lyon", "Paris")), "nli", Forecast(latency_s=0.25)
     )
     run.advance(Reply(Compared(((0.9, 0.1, 0.0), (0.8, 0.2, 0.0)))))
@@ -466,7 +471,7 @@ def test_a_question_about_the_answer() -> None:
     run = opened(buying(Needs(asked="p_true")))
     run.advance(drafted("Paris"))
     # The answer, at most 20 tokens, stands in the prompt.
-    assert run.request == Ask("p_true", 0, "Paris", (), Forecast(70.0, 0.0, 1, 50))
+    assert pending(run) == Ask("p_true", 0, "Paris", (), Forecast(70.0, 0.0, 1, 50))
     run.advance(Reply(Asked((Generation("True"),)), 1.0))
     assert run.evidence["1"].asked == {"p_true": (Generation("True"),)}
     assert run.result is not None and run.result.confidence == 0.9

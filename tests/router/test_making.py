@@ -15,7 +15,7 @@ from surefoot.router.evidence import Evidence, Generation
 from surefoot.router.making import maker
 
 make_attempt = maker(Attempt)
-FIELDS = ("1", 0, 1, True, "Paris", "stop", None, 0.5)
+FIELDS: Any = ("1", 0, 1, True, "Paris", "stop", None, 0.5)
 
 
 def test_it_is_equal_in_every_way() -> None:

@@ -8,7 +8,6 @@ import inspect
 import json
 import types
 from dataclasses import is_dataclass
-from functools import cache
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import pytest
@@ -34,7 +33,6 @@ _PLAIN: dict[Any, st.SearchStrategy[Any]] = {
 }
 
 
-@cache
 def values_of(kind: Any) -> st.SearchStrategy[Any]:
     """Every value that a field annotated so may have, containers kept short."""
     if kind in _PLAIN:
@@ -55,17 +53,19 @@ def values_of(kind: Any) -> st.SearchStrategy[Any]:
     if isinstance(kind, type) and issubclass(kind, enum.Enum):
         return st.sampled_from(list(kind))
     hints = get_type_hints(kind)
-    return st.builds(
-        kind, **{name: st.deferred(lambda h=h: values_of(h)) for name, h in hints.items()}
-    )
+    return st.builds(kind, **{name: _later(hint) for name, hint in hints.items()})
+
+
+def _later(kind: Any) -> st.SearchStrategy[Any]:
+    return st.deferred(lambda: values_of(kind))
 
 
 def records() -> list[type[Any]]:
     """Every dataclass of the shared language, but a reply: see the test of its own."""
-    found = []
+    found: list[type[Any]] = []
     for module in (budget, decisions, evidence, protocols, requests, signals, state):
-        for kind in vars(module).values():
-            is_own = inspect.isclass(kind) and kind.__module__ == module.__name__
+        for _, kind in inspect.getmembers(module, inspect.isclass):
+            is_own = kind.__module__ == module.__name__
             if is_own and is_dataclass(kind) and kind is not Reply:
                 found.append(kind)
     return found
