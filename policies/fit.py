@@ -56,7 +56,8 @@ def fit_uncertified(
     check_prices(settings.prices)
     _check_judged(table)
     rungs = calibrate_rungs(table, settings.versions, seed=settings.seed)
-    search = _Search(table, rungs, settings, progress)
+    names = tuple(tier.name for tier in settings.tiers)
+    search = RuleSearch(table, rungs, names, settings.prices, seed=settings.seed, progress=progress)
     rules = search.best()
     fitted = tuple(
         FittedRung(

@@ -41,6 +41,7 @@ class OutOfFoldAssessor:
         self._orders = orders
 
     def assess(self, rung: Rung, signals: Mapping[str, Reading]) -> Estimate | Unavailable:
+        """The estimate from the first available signal of the rung's order."""
         for name in self._orders[rung.tier, rung.retrieved]:
             reading = signals.get(name)
             if isinstance(reading, Signal):
@@ -49,23 +50,32 @@ class OutOfFoldAssessor:
 
 
 class RuleSearch:
-    """Coordinate descent over the rules of all rungs."""
+    """Coordinate descent over the rules of all rungs.
+
+    Args:
+        table: with a loss in every row.
+        rungs: as calibrated on this very table.
+        names: the tiers' names.
+    """
 
     def __init__(
         self,
         table: OutcomeTable,
         rungs: Sequence[CalibratedRung],
-        settings: FitSettings,
-        progress: Progress | None,
+        names: tuple[str, ...],
+        prices: Prices,
+        *,
+        seed: int = 0,
+        progress: Progress | None = None,
     ) -> None:
-        self._prices = settings.prices
-        self._names = tuple(tier.name for tier in settings.tiers)
+        self._prices = prices
+        self._names = names
         self._progress = progress
         self._rungs = rungs
         self._table, orders = with_out_of_fold(table, rungs)
         self._bought = table.bought
         self._rounds = table.rounds
-        self._seed = settings.seed
+        self._seed = seed
         self._known: dict[tuple[object, ...], Served] = {}
         self._tried = 0
         self._start = tuple(self._first_rule(rung) for rung in rungs)
@@ -93,7 +103,7 @@ class RuleSearch:
             found: list[Served] = []
             for fold, chosen in zip(folds, rules, strict=True):
                 kept = chosen if action is None else [_without(r, action, tier) for r in chosen]
-                found += self._replay(tuple(kept), fold)
+                found += self.replay(tuple(kept), fold)
             return found
 
         lines = [
@@ -183,8 +193,14 @@ class RuleSearch:
         )
         return ThresholdPolicy(rules + rest, self._names, self._prices.floor)
 
-    def _replay(self, rules: tuple[RungRule, ...], questions: Sequence[str]) -> list[Served]:
-        """The questions under these rules, replayed where no earlier rules treated them alike."""
+    def replay(self, rules: tuple[RungRule, ...], questions: Sequence[str]) -> list[Served]:
+        """The questions under these rules, replayed where no earlier rules treated them alike.
+
+        A rule may buy no signal but the best of its rung.
+
+        Raises:
+            UsageError: the table lacks a row that is reached.
+        """
         policy, served = self._policy(rules), []
         for query_id in questions:
             rows = self._estimates[query_id]
@@ -200,7 +216,7 @@ class RuleSearch:
         if self._progress is not None:
             total = (1 + _FOLDS) * _SWEEPS * len(rules) * (_GRID + 8)
             self._progress("searching rules", min(self._tried, total), total)
-        served = self._replay(rules, questions)
+        served = self.replay(rules, questions)
         return math.fsum([self._paid(one) for one in served]) / len(served)
 
     def _paid(self, one: Served) -> float:

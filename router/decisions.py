@@ -77,23 +77,6 @@ class Attempt:
         """Whether the text is whole and not empty; only such an attempt can be served."""
         return self.finish_reason == "stop" and bool(self.text.strip())
 
-    def assessed(self, signals: Mapping[str, Reading], estimate: Estimate | Unavailable) -> Attempt:
-        """The attempt with its signals and estimate; spelled out, since `replace` is slow."""
-        return Attempt(
-            self.id,
-            self.tier,
-            self.round,
-            self.retrieved,
-            self.text,
-            self.finish_reason,
-            self.cost,
-            self.latency_s,
-            signals,
-            self.signal_costs,
-            estimate,
-            self.passage_ids,
-        )
-
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
@@ -181,7 +164,8 @@ class Result:
         action: answer or abstain.
         answer: the served text, None on an abstention.
         confidence: the served attempt's estimate, None where there is none.
-        best: the best complete attempt so far, served or not (the review queue shows it).
+        best: the served attempt; on an abstention the best complete one there was, if any (the
+            review queue shows it).
         degraded: what did not work as configured, in words; each also stands in the trail.
         certificate: name of the certificate that vouches for the answer, None where none does.
     """

@@ -157,7 +157,7 @@ class Drafted:
 
 @dataclass(frozen=True, slots=True)
 class Sampled:
-    """The samples, in the order drawn; fewer than asked for is allowed, none is a failure."""
+    """The samples, in the order drawn; with fewer than asked for, the signal is Unavailable."""
 
     generations: tuple[Generation, ...]
 

@@ -109,8 +109,13 @@ def _history(settings: Settings, around: Surroundings) -> Finding:
 
 
 def _without_password(url: str) -> str:
-    scheme, _, rest = url.partition("://")
-    return f"{scheme}://{rest.rpartition('@')[2]}" if "@" in rest else url
+    """The URL as it may be shown: a server's without user, password and options."""
+    from urllib.parse import urlsplit
+
+    if url.startswith(("sqlite:", "memory:")):
+        return url
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 def _tier(index: int, tier: TierSettings, settings: Settings, around: Surroundings) -> Finding:

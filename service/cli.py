@@ -14,7 +14,7 @@ import click
 
 from ..router.errors import SurefootError
 from .common import FAILED, exit_code
-from .streams import flushed, say, show_any_text
+from .streams import give_up, say, show_any_text
 
 __all__ = ["cli", "main"]
 
@@ -67,10 +67,7 @@ def cli() -> None:
 def main(args: Sequence[str] | None = None) -> None:
     """Run the command line and exit with the right code."""
     show_any_text()
-    code = _run(args)
-    if not flushed():
-        code = code or FAILED
-    sys.exit(code)
+    sys.exit(_run(args))
 
 
 def _run(args: Sequence[str] | None) -> int:
@@ -87,6 +84,6 @@ def _run(args: Sequence[str] | None) -> int:
         return _INTERRUPTED
     except OSError as error:
         # Files and networks raise errors of ours: this one comes from writing the results.
-        say(f"the results could not be written: {error}")
+        give_up(error)
         return FAILED
     return code if isinstance(code, int) else 0

@@ -73,7 +73,7 @@ def find_settings(choices: Choices) -> tuple[Settings, Path, str]:
 def _overridden(settings: Settings, choices: Choices) -> Settings:
     update: dict[str, object] = {}
     if choices.docs is not None:
-        docs = str(choices.docs.resolve())
+        docs = str(choices.docs.absolute())
         update["retrieval"] = settings.retrieval.model_copy(update={"docs": docs, "enabled": True})
     if choices.history is not None:
         url = _from_here(choices.history)

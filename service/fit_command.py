@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import click
@@ -49,7 +50,7 @@ def command(
         raise UsageError(
             "this version certifies nothing yet: fit with --uncertified, and promise no error rate"
         )
-    if target.resolve() == outcomes.resolve():
+    if os.path.realpath(target) == os.path.realpath(outcomes):
         raise UsageError(f"--out {target} is the outcome table itself; name another file")
     table = read_outcomes(outcomes)
     usual = default_prices(table)

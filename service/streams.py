@@ -10,7 +10,7 @@ import re
 import sys
 from typing import Any
 
-__all__ = ["flushed", "let_go", "plain", "print_json", "say", "show_any_text"]
+__all__ = ["give_up", "let_go", "plain", "print_json", "say", "show_any_text"]
 
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
@@ -52,19 +52,7 @@ def let_go() -> None:
         os.close(nowhere)
 
 
-def flushed() -> bool:
-    """Whether all that was printed could be written; says so where it could not.
-
-    A reader that has gone is none of our business. Asked before the end, since the interpreter
-    would complain in its own words.
-    """
-    try:
-        if sys.stdout is not None:
-            sys.stdout.flush()
-    except BrokenPipeError:
-        let_go()
-    except OSError as error:
-        let_go()
-        say(f"the results could not be written: {error}")
-        return False
-    return True
+def give_up(error: OSError) -> None:
+    """Say that the results could not be written, and stop trying."""
+    let_go()
+    say(f"the results could not be written: {error}")

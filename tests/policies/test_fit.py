@@ -14,8 +14,6 @@ import pytest
 from surefoot.policies.calibrating import calibrate_rungs, with_out_of_fold
 from surefoot.policies.fit import (
     Prices,
-    _OutOfFold,
-    _Search,
     check_prices,
     default_prices,
     fit_uncertified,
@@ -24,12 +22,12 @@ from surefoot.policies.outcomes import OutcomeTable
 from surefoot.policies.profile import Profile
 from surefoot.policies.recorded import Replayer
 from surefoot.policies.replay import Served, replay_all, serve_table
-from surefoot.policies.threshold import BuyBand, RungRule, ThresholdPolicy
+from surefoot.policies.threshold import RungRule, ThresholdPolicy
 from surefoot.router.assessing import BareAssessor
 from surefoot.router.decisions import Action, Rung
 from surefoot.router.errors import UsageError
 
-from .worlds import drawn_table, outcome, settings_of, shuffled, sigmoid, table_of
+from .worlds import Draw, drawn_table, outcome, settings_of, shuffled, sigmoid, table_of
 
 SMALL, LARGE = Rung(0, 0, False), Rung(1, 0, False)
 SMALL_READ, LARGE_READ = Rung(0, 1, True), Rung(1, 1, True)
@@ -126,8 +124,8 @@ def larger_helps(rng: random.Random, ease: float) -> Row:
     ("world", "helps", "vain"),
     [(reading_helps, "retrieving", "escalating to b"), (larger_helps, "escalating to b", "retr")],
 )
-def test_of_two_steps_the_one_that_helps_is_taken_first(world: Row, helps: str, vain: str) -> None:
-    table = drawn_table(250, world, READ_COSTS, seed=4)  # type: ignore[arg-type] # a parameter
+def test_of_two_steps_the_one_that_helps_is_taken_first(world: Draw, helps: str, vain: str) -> None:
+    table = drawn_table(250, world, READ_COSTS, seed=4)
     profile = fitted(table, Prices(100.0, 60.0))
 
     first = Action.RETRIEVE if helps == "retrieving" else Action.ESCALATE
@@ -192,8 +190,8 @@ def price_of_rules(table: OutcomeTable, rules: tuple[RungRule, ...], prices: Pri
 
 @pytest.mark.parametrize("prices", [PRICES, Prices(20.0, 1.0), Prices(5.0, 50.0), Prices(0.0, 0.0)])
 @pytest.mark.parametrize("world", [reading_helps, larger_helps])
-def test_the_rules_are_never_worse_than_those_it_starts_from(world: Row, prices: Prices) -> None:
-    table = drawn_table(80, world, READ_COSTS, seed=8)  # type: ignore[arg-type] # a parameter
+def test_the_rules_are_never_worse_than_those_it_starts_from(world: Draw, prices: Prices) -> None:
+    table = drawn_table(80, world, READ_COSTS, seed=8)
     profile = fitted(table, prices)
     places = [(tier, retrieved) for tier in (0, 1) for retrieved in (False, True)]
     start = tuple(RungRule(tier, prices.floor, retrieved) for tier, retrieved in places)
@@ -202,63 +200,6 @@ def test_the_rules_are_never_worse_than_those_it_starts_from(world: Row, prices:
     assert found <= price_of_rules(table, start, prices) + 1e-9
     answer_all = tuple(replace(rule, threshold=0.0) for rule in start)
     assert found <= price_of_rules(table, answer_all, prices) + 1e-9
-
-
-def rules_on(table: OutcomeTable, rng: random.Random) -> tuple[RungRule, ...]:
-    """A rule for each rung of the table, drawn at random."""
-    places = sorted({(row.tier, row.retrieved) for row in table.rows()})
-    orders = [(), (Action.RETRIEVE,), (Action.ESCALATE, Action.RETRIEVE), tuple(Action)[1:3]]
-    rules = []
-    for tier, retrieved in places:
-        low, high = sorted(rng.random() for _ in range(2))
-        buy = (BuyBand("paid", low, high),) if rng.random() < 0.6 else ()
-        rules.append(RungRule(tier, rng.random(), retrieved, rng.choice(orders), buy))
-    return tuple(rules)
-
-
-@pytest.mark.parametrize("seed", range(4))
-def test_rules_that_treat_a_question_alike_end_alike(seed: int) -> None:
-    """The search replays a question once per treatment; that must change nothing."""
-    rng = random.Random(seed)
-    rows = [
-        outcome(
-            f"q{number:02}",
-            tier,
-            round,
-            loss=float(rng.random() < 0.5),
-            cost=10.0**tier + round,
-            answer=rng.choice(["yes", "yes", "yes", ""]),
-            signals={name: rng.choice([None, rng.random()]) for name in ("free", "paid")},
-            signal_costs={"paid": 0.5},
-        )
-        for number in range(60)
-        for tier in (0, 1)
-        for round in (0, 1)
-    ]
-    table = table_of(rows)
-    rungs = calibrate_rungs(table, {}, seed=seed)
-    search = _Search(table, rungs, settings_of(PRICES), None)
-    out_of_fold, _ = with_out_of_fold(table, rungs)
-    names = ("a", "b")
-    for _ in range(12):
-        rules = rules_on(table, rng)
-        for rung, rule in zip(rungs, rules, strict=True):
-            assert (rung.tier, rung.retrieved) == (rule.tier, rule.retrieved)
-        best = [rung.calibrators[0].curve.signal for rung in rungs]
-        # As the search does it, only a rung's best signal is bought.
-        rules = tuple(
-            rule if name == "paid" else replace(rule, buy=())
-            for rule, name in zip(rules, best, strict=True)
-        )
-        assessor = _OutOfFold(
-            {
-                (rung.tier, rung.retrieved): tuple(c.curve.signal for c in rung.calibrators)
-                for rung in rungs
-            }
-        )
-        policy = ThresholdPolicy(rules, names, PRICES.floor)
-        plain = replay_all(out_of_fold, Replayer(out_of_fold, names, policy, assessor))
-        assert search._replay(rules, list(table.queries)) == plain
 
 
 def test_the_same_seed_gives_the_same_profile_in_any_order_of_rows() -> None:

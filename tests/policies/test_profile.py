@@ -27,7 +27,7 @@ from surefoot.router.calibrators import IsotonicCalibrator, TemperatureCalibrato
 from surefoot.router.decisions import Action, Rung
 from surefoot.router.errors import BadInput, ProfileMismatch, StoreError
 from surefoot.router.protocols import Needs
-from surefoot.router.signals import Estimate, Signal, Unavailable
+from surefoot.router.signals import Estimate, Reading, Signal, Unavailable
 from surefoot.router.testing import FixedEstimator
 
 ISOTONIC = FittedCalibrator(
@@ -187,12 +187,15 @@ def test_the_policy_and_the_calibrators_are_those_that_were_fitted() -> None:
     assert policy.floor == 0.5
     assert policy.rule(Rung(0, 0, False)).buy == (BuyBand("paid", 0.5, 0.9),)
     assert policy.rule(Rung(1, 3, True)).threshold == 1.0
-    signals = {"free": Signal("free", 0.25, 99.0), "paid": Unavailable("not bought")}
+    signals: dict[str, Reading] = {
+        "free": Signal("free", 0.25, 99.0),
+        "paid": Unavailable("not bought"),
+    }
     # Halfway between the knots at 0.1 and 0.4, on the signal's value and not on its raw number.
-    assert assessor.assess(Rung(0, 0, False), signals) == Estimate(
-        pytest.approx((0.05 + 0.5) / 2), "free", True, ISOTONIC.fingerprint
-    )
-    both = {**signals, "paid": Signal("paid", 0.5, 0.0)}
+    found = assessor.assess(Rung(0, 0, False), signals)
+    assert isinstance(found, Estimate) and found.p == pytest.approx((0.05 + 0.5) / 2)
+    assert (found.signal, found.calibrator) == ("free", ISOTONIC.fingerprint)
+    both: dict[str, Reading] = {**signals, "paid": Signal("paid", 0.5, 0.0)}
     assert assessor.assess(Rung(0, 0, False), both) == Estimate(
         0.5, "paid", True, TEMPERATURE.fingerprint
     )

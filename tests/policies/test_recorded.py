@@ -27,7 +27,7 @@ def path_of(result: Result) -> list[str]:
 
 
 def visited(result: Result) -> list[tuple[int, int, bool]]:
-    return [tuple(attempt.rung) for attempt in result.attempts]
+    return [attempt.rung for attempt in result.attempts]
 
 
 class Always:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -73,7 +75,9 @@ def test_copies_change_one_thing() -> None:
     assert assessed(attempt, signals, estimate) == attempt_with(
         passage_ids=("p1",), signal_costs={"a": 1.0}, signals=signals, estimate=estimate
     )
-    assert assessed(attempt, signals, estimate) == attempt.assessed(signals, estimate)
+    assert assessed(attempt, signals, estimate) == replace(
+        attempt, signals=signals, estimate=estimate
+    )
     assert with_cost(attempt, "a", 0.5).signal_costs == {"a": 1.5}
     assert with_cost(attempt, "b", 0.5).signal_costs == {"a": 1.0, "b": 0.5}
     assert with_cost(with_cost(attempt, "a", None), "a", 1.0).signal_costs == {"a": None}

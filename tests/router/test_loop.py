@@ -602,6 +602,18 @@ def test_no_step_at_all_is_said_where_a_run_would_be_remembered() -> None:
     assert run.result.degraded == ("history: no step was left to record the run",)
 
 
+def test_limits_that_shrink_between_two_steps_end_the_run() -> None:
+    """As where a graph has only a few nodes left to run."""
+    run = opened(plan_of(0.5))
+    run.advance(drafted())
+    run.absorb(found(*FOUND))
+    run.state.budget = replace(run.state.budget, max_steps=run.state.steps)
+    run.proceed()
+    assert run.result is not None
+    assert run.state.no_retrieval == "what was found cannot be used: no step is left"
+    assert run.result.best is not None
+
+
 def test_prompts_are_sized_once_a_tier_and_round() -> None:
     sizer = FlatSizer()
     run = opened(plan_of(0.5, sizer=sizer))

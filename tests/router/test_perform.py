@@ -226,6 +226,13 @@ async def test_a_run_is_recorded_with_its_evidence() -> None:
     assert book.kept == [RunRecord("acme", "t1", "f1", result, AT, evidence)]
 
 
+async def test_an_answer_that_leaned_on_turns_is_kept_apart_from_one_that_stood_alone() -> None:
+    book, result = Notebook(), ended(Decision(Action.ABSTAIN, "unsure"))
+    leaning = RunView("And Italy?", (Turn(FRANCE, "Paris"),))
+    await perform(Record(result), view=leaning, history=book, fingerprint="f1")
+    assert [kept.fingerprint for kept in book.kept] == ["f1+turns"]
+
+
 async def test_a_history_that_fails_or_is_not_there() -> None:
     broken = Notebook(StoreError("away"))
     assert (await perform(Recall("q"), history=broken)).outcome == Failure("store", "away")

@@ -22,9 +22,9 @@ from surefoot.router.requests import Asked, Reply, Sampled
 from surefoot.router.signals import Estimate, Signal, Unavailable
 from surefoot.router.wire import decode, decode_json, encode, encode_json
 
-some = settings(max_examples=40)
+some = settings(max_examples=30)
 
-_PLAIN: dict[Any, st.SearchStrategy[Any]] = {
+_KNOWN: dict[Any, st.SearchStrategy[Any]] = {
     str: st.text(st.characters(), max_size=5),  # lone surrogates and NULs among them
     int: st.integers(-(2**53), 2**53),
     float: st.floats(allow_nan=False, allow_infinity=False),
@@ -35,8 +35,12 @@ _PLAIN: dict[Any, st.SearchStrategy[Any]] = {
 
 def values_of(kind: Any) -> st.SearchStrategy[Any]:
     """Every value that a field annotated so may have, containers kept short."""
-    if kind in _PLAIN:
-        return _PLAIN[kind]
+    if kind not in _KNOWN:
+        _KNOWN[kind] = _made_for(kind)
+    return _KNOWN[kind]
+
+
+def _made_for(kind: Any) -> st.SearchStrategy[Any]:
     origin, inner = get_origin(kind), get_args(kind)
     if origin in (Union, types.UnionType):
         return st.one_of(*map(values_of, inner))
@@ -49,15 +53,13 @@ def values_of(kind: Any) -> st.SearchStrategy[Any]:
     if origin is list:
         return st.lists(values_of(inner[0]), max_size=2)
     if origin in (dict, collections.abc.Mapping):
-        return st.dictionaries(values_of(inner[0]), values_of(inner[1]), max_size=2)
+        # Keys are names and numbers from our side; pydantic would replace a lone surrogate in one.
+        keys = st.text(max_size=5) if inner[0] is str else values_of(inner[0])
+        return st.dictionaries(keys, values_of(inner[1]), max_size=2)
     if isinstance(kind, type) and issubclass(kind, enum.Enum):
         return st.sampled_from(list(kind))
     hints = get_type_hints(kind)
-    return st.builds(kind, **{name: _later(hint) for name, hint in hints.items()})
-
-
-def _later(kind: Any) -> st.SearchStrategy[Any]:
-    return st.deferred(lambda: values_of(kind))
+    return st.builds(kind, **{name: values_of(hint) for name, hint in hints.items()})
 
 
 def records() -> list[type[Any]]:
@@ -97,7 +99,6 @@ def test_a_record_survives_json(kind: type[Any], data: st.DataObject) -> None:
 def test_a_record_of_valid_texts_survives_as_one_line(kind: type[Any], data: st.DataObject) -> None:
     record = data.draw(values_of(kind))
     try:
-        repr(record).encode()
         line = encode_json(record)
     except ValueError:  # a lone surrogate is no valid text, and UTF-8 cannot hold it
         return

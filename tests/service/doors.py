@@ -69,7 +69,8 @@ def start(
     return subprocess.Popen(
         [*PROGRAM, *args],
         cwd=cwd,
-        env={**os.environ, "COLUMNS": "80", **environment},
+        # Buffered, as people's are: what could not be written must not be tried again at the end.
+        env={**os.environ, "COLUMNS": "80", "PYTHONUNBUFFERED": "", **environment},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

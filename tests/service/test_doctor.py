@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from redis import Redis
 
 from ..redis_fixture import RedisServer
 from .doors import Done, Here, write_config
@@ -103,6 +104,13 @@ def test_a_redis_that_answers(
     done = here("doctor", "--config", config, "--json")
     assert failing(done) == []
     assert done.document["history.runs"] == 1
+    with Redis(unix_socket_path=str(redis.socket)) as client:
+        client.config_set("requirepass", "secret-word")
+    assert failing(here("doctor", "--config", config, "--json")) == ["history"]
+    config.write_text(config.read_text().replace("unix://", "unix://:secret-word@"))
+    done = here("doctor", "--config", config, "--json")
+    assert failing(done) == []
+    assert done.document["history.detail"] == f"unix://{redis.socket}: 1 run"
     redis.kill()
     assert failing(here("doctor", "--config", config, "--json")) == ["history"]
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +93,20 @@ def test_an_output_that_cannot_be_written_is_the_world_s_fault(here: Here, table
     done = here("fit", table, "--uncertified", "--out", "folder")
     done.check_complaint(1, "folder was not written", "nothing was changed")
     assert list(Path("folder").iterdir()) == []
+
+
+def test_a_full_disk_leaves_the_profile_that_was_there(
+    here: Here, table: Path, full_disk: Callable[[int], Path]
+) -> None:
+    disk = full_disk(200_000)
+    command = ("fit", table, "--uncertified", "--out", disk / "profile.json")
+    assert here(*command).code == 0
+    before = (disk / "profile.json").read_bytes()
+    (disk / "more").write_bytes(bytes(shutil.disk_usage(disk).free))
+    done = here(*command, "--error-price", "1")
+    done.check_complaint(1, "No space left on device", "nothing was changed")
+    assert (disk / "profile.json").read_bytes() == before
+    assert sorted(path.name for path in disk.iterdir()) == ["ballast", "more", "profile.json"]
 
 
 def test_replay_writes_a_report(here: Here, table: Path, profile: Path) -> None:
