@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pytest
 
-from surefoot.adapters import weights_cache
 from surefoot.adapters.weights import (
     KNOWN_WEIGHTS,
     Part,
@@ -122,7 +121,7 @@ def test_an_unchanged_file_is_not_hashed_again(
     def never(*args: object) -> None:
         raise AssertionError("hashed again")
 
-    monkeypatch.setattr(weights_cache.hashlib, "file_digest", never)
+    monkeypatch.setattr(hashlib, "file_digest", never)
     assert find_weights("single", tmp_path, known=KNOWN).is_pinned
 
 
@@ -155,7 +154,7 @@ def test_a_full_disk_is_an_error_that_says_so_and_leaves_nothing(
     def full(handle: int) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(weights_cache.os, "fsync", full)
+    monkeypatch.setattr(os, "fsync", full)
     refused("needs 0 MB: No space left on device; make room", "tiny", tmp_path / "cache")
     assert list((tmp_path / "cache").iterdir()) == []
 
