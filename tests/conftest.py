@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -13,6 +14,15 @@ from .redis_fixture import RedisServer, find_redis_server
 # How long one example takes says more about the machine than about the code.
 settings.register_profile("surefoot", deadline=None)
 settings.load_profile("surefoot")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let Ctrl-C through: a shell's background job starts with it ignored, and so do its children.
+
+    With a handler in place here, processes that tests start get the usual one again.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
