@@ -91,9 +91,10 @@ def test_the_random_mix_of_equal_prices_is_the_small_tier() -> None:
 
 
 def test_of_equal_rungs_the_cheaper_is_best() -> None:
-    table = two_tiers((1, 0), (0, 1))
+    for small, large in ((1.0, 5.0), (5.0, 1.0)):
+        table = two_tiers((1, 0), (0, 1), small=small, large=large)
 
-    assert close(baselines(table, 1.0)["best-single"], 0.5, 1.0)
+        assert close(baselines(table, 1.0)["best-single"], 0.5, 1.0)
 
 
 def test_the_oracle_takes_the_cheapest_of_all_where_nothing_is_right() -> None:

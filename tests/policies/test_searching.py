@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -62,10 +63,18 @@ def test_rules_that_treat_a_question_alike_end_alike(seed: int) -> None:
     rungs = calibrate_rungs(table, {}, seed=seed)
     search = RuleSearch(table, rungs, NAMES, PRICES)
     out_of_fold, orders = with_out_of_fold(table, rungs)
+    rules = tuple(random_rule(rung, rng) for rung in rungs)
     bought = 0
-    for _ in range(12):
-        rules = tuple(random_rule(rung, rng) for rung in rungs)
-        bought += sum(bool(rule.buy) for rule in rules)
+    for turn in range(60):
+        # As the search does, one rule at a time, and mostly one number of it.
+        i = turn % len(rules)
+        new = random_rule(rungs[i], rng)
+        if rng.random() < 0.7:
+            new = replace(
+                rules[i], threshold=new.threshold, buy=rng.choice([new.buy, rules[i].buy])
+            )
+        rules = (*rules[:i], new, *rules[i + 1 :])
+        bought += bool(new.buy)
         policy = ThresholdPolicy(rules, NAMES, PRICES.floor)
         replayer = Replayer(out_of_fold, NAMES, policy, OutOfFoldAssessor(orders))
         assert search.replay(rules, list(table.queries)) == replay_all(out_of_fold, replayer)
