@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 
 import click
@@ -26,7 +27,7 @@ def command(outcomes: Path, profile: Path, report: Path | None, seed: int, as_js
     """
     from ..policies.outcomes import read_outcomes
     from ..policies.profile import load_profile
-    from ..policies.replay import replay_profile, serve_table
+    from ..policies.replay import replay_report, serve_table
     from ..router.tables import write_atomically
     from .console import out, print_json, progress_bar
     from .documents import replay_document
@@ -34,13 +35,14 @@ def command(outcomes: Path, profile: Path, report: Path | None, seed: int, as_js
 
     table, fitted = read_outcomes(outcomes), load_profile(profile)
     with progress_bar() as progress:
-        found = replay_profile(table, fitted, seed=seed, progress=progress)
+        served = serve_table(table, fitted, partial(progress, "replaying questions"))
+        found = replay_report(table, served, seed=seed)
     document = replay_document(found, fitted)
     if report is not None:
         from ..policies.plots import plot_replay
 
         write_atomically(report / "replay.json", json.dumps(document, indent=1) + "\n")
-        plot_replay(found, serve_table(table, fitted), report)
+        plot_replay(found, served, report)
     if as_json:
         print_json(document)
         return
