@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -26,6 +27,7 @@ _MOVE_AWAY = (
     "the file is damaged or no SQLite database, and nothing was deleted: stop what uses it, move it"
     " away together with its -wal and -shm files, and the next call starts an empty one"
 )
+_PAUSE_S = 0.01  # between two attempts to switch to WAL; in the file's own thread
 _NOT_WRITABLE = "check that the path names a file and that this user may write it and its folder"
 
 _KINDS = {
@@ -124,13 +126,30 @@ class SqliteFile:
         try:
             # Damaged text must come back as bytes that fail to decode, not as an sqlite3 error.
             connection.text_factory = bytes
-            connection.execute("PRAGMA journal_mode = WAL")
+            self._use_wal(connection)
             connection.execute("PRAGMA synchronous = NORMAL")
             self._prepare(connection)
         except BaseException:
             connection.close()
             raise
         return connection
+
+    def _use_wal(self, connection: sqlite3.Connection) -> None:
+        """Switch to write-ahead logging, also while others open the same new file.
+
+        The switch wants the file to itself, and SQLite refuses it at once instead of waiting for
+        the connection's timeout where two processes try it at the same time. So it is tried again.
+        """
+        give_up = time.monotonic() + self._busy_timeout_s
+        while True:
+            try:
+                connection.execute("PRAGMA journal_mode = WAL")
+                return
+            except sqlite3.OperationalError as error:
+                code = error.sqlite_errorcode & 0xFF
+                if code != sqlite3.SQLITE_BUSY or time.monotonic() >= give_up:
+                    raise
+            time.sleep(_PAUSE_S)
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
         with transaction(connection):

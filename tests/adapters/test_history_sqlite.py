@@ -84,6 +84,15 @@ def start_writer(path: Path, name: str, count: int) -> subprocess.Popen[str]:
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
+async def test_many_may_open_a_new_file_at_once(tmp_path: Path) -> None:
+    """Before the switch to WAL was tried again, about one opening in sixty was refused."""
+    for turn in range(60):
+        stores = [SqliteHistory(tmp_path / f"{turn}.db") for _ in range(6)]
+        await asyncio.gather(*[store.runs("acme") for store in stores])
+        for store in stores:
+            await store.aclose()
+
+
 async def test_it_outlives_the_process(path: Path, store: SqliteHistory) -> None:
     await store.record(make_run("r1", evidence={"2": make_evidence()}))
     await store.aclose()
