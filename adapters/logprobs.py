@@ -79,7 +79,7 @@ def _entries(entries: Sequence[Any]) -> TokenReading:
                 _alternatives(_field(entry, "top_logprobs", None)),
             )
         )
-    return TokenReading(_with_rest(tokens, decoder.rest()))
+    return TokenReading(_without_extra(_with_rest(tokens, decoder.rest())))
 
 
 def _legacy(raw: Mapping[Any, Any]) -> TokenReading:
@@ -100,7 +100,7 @@ def _legacy(raw: Mapping[Any, Any]) -> TokenReading:
         )
         for i, name in enumerate(names)
     ]
-    return TokenReading(_with_rest(tokens, decoder.rest()))
+    return TokenReading(_without_extra(_with_rest(tokens, decoder.rest())))
 
 
 class _PieceDecoder:
@@ -125,6 +125,28 @@ def _with_rest(tokens: list[Token], rest: str) -> tuple[Token, ...]:
         last = tokens[-1]
         tokens[-1] = Token(last.token + rest, last.logprob, last.top_logprobs)
     return tuple(tokens)
+
+
+def _without_extra(tokens: tuple[Token, ...]) -> tuple[Token, ...]:
+    """The tokens with k alternatives each, where some have one more: the token that was drawn.
+
+    vLLM lists the k most probable ones, and the drawn one beside where it is none of them: numbers
+    over k and over k + 1 alternatives do not compare. Untouched where that does not explain every
+    difference in number.
+    """
+    widths = {len(token.top_logprobs) for token in tokens}
+    if len(widths) != 2 or max(widths) != min(widths) + 1 or min(widths) < 2:
+        return tokens
+    cut = []
+    for token in tokens:
+        listed = sorted(token.top_logprobs, key=lambda other: -other.logprob)
+        if len(listed) == max(widths):
+            if listed[-1].token != token.token:
+                return tokens
+            kept = tuple([other for other in token.top_logprobs if other is not listed[-1]])
+            token = Token(token.token, token.logprob, kept, token.special)
+        cut.append(token)
+    return tuple(cut)
 
 
 def _as_bytes(value: object) -> bytes | None:

@@ -13,9 +13,9 @@ from .evidence import Token
 
 __all__ = ["ContentFilter", "content_positions", "is_content", "special_flags"]
 
-ContentFilter = Literal["content", "fallback", "off"]
-"""What a reading was made from: content tokens, all tokens because none was content, or all
-tokens because the filter is off."""
+ContentFilter = Literal["content", "arguments", "fallback", "off"]
+"""What a reading was made from: content tokens, the values of a tool call's arguments, all tokens
+because none was content, or all tokens because the filter is off."""
 
 _CONTROL = frozenset(
     "<s> </s> <bos> <eos> <pad> <unk> <end_of_turn> <start_of_turn> [PAD] [CLS] [SEP]".split()

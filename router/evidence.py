@@ -12,8 +12,10 @@ __all__ = [
     "Evidence",
     "FinishReason",
     "Generation",
+    "Nli",
     "Passage",
     "Token",
+    "ToolCall",
     "Turn",
 ]
 
@@ -48,12 +50,25 @@ class Token:
 
 
 @dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A call that a model asks for: the tool's name, and its arguments as the JSON it wrote."""
+
+    name: str
+    arguments: str = "{}"
+
+
+@dataclass(frozen=True, slots=True)
 class Generation:
-    """One text that a model wrote, with its tokens where the provider reports them."""
+    """One text that a model wrote, with its tokens where the provider reports them.
+
+    Attributes:
+        tool_calls: in the order written; of a generation without text the tokens may spell them.
+    """
 
     text: str
     tokens: tuple[Token, ...] = ()
     finish_reason: FinishReason | None = "stop"
+    tool_calls: tuple[ToolCall, ...] = ()
 
     @property
     def is_complete(self) -> bool:
@@ -92,6 +107,10 @@ class CriticVerdict:
     p_sufficient: float
 
 
+Nli = tuple[float, float, float]
+"""Probabilities of contradiction, neutrality and entailment, premise first."""
+
+
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """Everything known around one answer; the file form is a line of an evidence file.
@@ -99,9 +118,14 @@ class Evidence:
     Attributes:
         greedy: the answer that is judged (index 0 of the matrices).
         samples: M further answers to the same prompt, drawn at a temperature (indices 1..M).
-        nli: (M+1, M+1, 3) probabilities (contradiction, neutral, entailment), premise first.
+        nli: (M+1, M+1, 3) probabilities, premise first.
         greedy_similarity: (M,) similarity of each sample to the greedy answer.
         sample_similarity: (M, M) pairwise similarity of the samples.
+        greedy_token_similarity: (T,) per token of the greedy answer, the similarity of question
+            and answer to the same without that token; `sample_token_similarity` (M, T_i) likewise.
+        alternatives_nli: (T, k, 2, 3) per token and alternative (in the order of `top_logprobs`):
+            the answer with the alternative in the token's place as premise and the answer as it
+            is as hypothesis, then the other way around.
         asked: generations per kind of question put to a model about the answer.
         without_context: the same question answered without passages.
         previous_answers: answers of earlier rounds, oldest first.
@@ -114,7 +138,7 @@ class Evidence:
     id: str = ""
     samples: tuple[Generation, ...] = ()
     passages: tuple[Passage, ...] = ()
-    nli: tuple[tuple[tuple[float, float, float], ...], ...] | None = None
+    nli: tuple[tuple[Nli, ...], ...] | None = None
     greedy_similarity: tuple[float, ...] | None = None
     sample_similarity: tuple[tuple[float, ...], ...] | None = None
     greedy_token_similarity: tuple[float, ...] | None = None
@@ -125,3 +149,4 @@ class Evidence:
     peers: Mapping[str, Generation] = field(default_factory=dict)
     hidden_ref: str | None = None
     critique: CriticVerdict | None = None
+    alternatives_nli: tuple[tuple[tuple[Nli, Nli], ...], ...] | None = None

@@ -10,13 +10,20 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
+from .batch import Batch, BatchEstimator
 from .decisions import Action, Buy, Choice, Decision, Rung
 from .evidence import Evidence, Token
 from .protocols import Assessor, Estimator, Policy, PrefixGate, Situation
 from .requests import Continue, PrefixVerdict, Stop
 from .signals import Estimate, Reading, Signal, Unavailable
 
-__all__ = ["assess_safely", "decide_safely", "judge_safely", "read_safely"]
+__all__ = [
+    "assess_safely",
+    "decide_safely",
+    "judge_safely",
+    "read_batch_safely",
+    "read_safely",
+]
 
 
 def _name(error: Exception) -> str:
@@ -26,13 +33,30 @@ def _name(error: Exception) -> str:
 def read_safely(estimator: Estimator, evidence: Evidence) -> Reading:
     """The estimator's reading; Unavailable where it raises, leaves [0, 1] or is no reading."""
     try:
-        reading = estimator.estimate(evidence)
-        if isinstance(reading, Signal):
-            if 0.0 <= reading.value <= 1.0 and math.isfinite(reading.raw):
-                return reading
-            return Unavailable(f"the estimator returned value {reading.value}, raw {reading.raw}")
+        return _sound(estimator.estimate(evidence))
     except Exception as error:
         return Unavailable(f"the estimator failed: {_name(error)}")
+
+
+def read_batch_safely(estimator: Estimator, batch: Batch) -> Sequence[Reading]:
+    """One reading a record. An estimator that fails on a batch is asked record by record, so that
+    a failing record never fails its neighbors."""
+    if isinstance(estimator, BatchEstimator):
+        try:
+            readings = estimator.estimate_batch(batch)
+            if len(readings) == len(batch):
+                return [_sound(reading) for reading in readings]
+        except Exception as error:
+            if len(batch) == 1:
+                return (Unavailable(f"the estimator failed: {_name(error)}"),)
+    return [read_safely(estimator, record) for record in batch.records]
+
+
+def _sound(reading: Reading) -> Reading:
+    if isinstance(reading, Signal):
+        if 0.0 <= reading.value <= 1.0 and math.isfinite(reading.raw):
+            return reading
+        return Unavailable(f"the estimator returned value {reading.value}, raw {reading.raw}")
     if isinstance(reading, Unavailable):
         return reading
     return Unavailable(f"the estimator returned {type(reading).__name__}, not a signal")

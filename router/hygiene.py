@@ -11,7 +11,9 @@ from dataclasses import dataclass
 
 from .content import ContentFilter, content_positions, special_flags
 from .evidence import Alternative, Generation, Token
+from .making import maker
 from .signals import Detail, Unavailable
+from .tool_calls import argument_positions, is_tool_call
 
 __all__ = [
     "COVERAGE",
@@ -28,7 +30,9 @@ __all__ = [
     "Selection",
     "answer_problem",
     "check",
+    "narrowed",
     "select",
+    "with_candidates",
 ]
 
 COVERAGE = 0.9
@@ -63,6 +67,8 @@ class Checked:
         clamped: logprobs that were above 0 by rounding and became 0.
         dropped: alternatives without a usable logprob, left out.
         duplicates: alternatives that repeat a token of the same position, left out.
+        arguments: of a tool call without text, the positions that carry its arguments' values;
+            None for a text.
     """
 
     tokens: tuple[Token, ...]
@@ -72,6 +78,7 @@ class Checked:
     clamped: int = 0
     dropped: int = 0
     duplicates: int = 0
+    arguments: tuple[int, ...] | None = None
 
     def counts(self) -> dict[str, Detail]:
         """What hygiene changed, for a signal's details; names without an occurrence left out."""
@@ -82,6 +89,9 @@ class Checked:
             "duplicate_alternatives": self.duplicates,
         }
         return {name: count for name, count in found.items() if count}
+
+
+_make_checked = maker(Checked)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,11 +111,15 @@ class Selection:
     coverage: float
 
 
+_make_selection = maker(Selection)
+
+
 def answer_problem(generation: Generation) -> Unavailable | None:
     """Why there is no answer text to judge, None where there is one."""
     if generation.text.strip():
         return None
-    return TOOL_CALL if generation.finish_reason == "tool_calls" else EMPTY_ANSWER
+    called = generation.tool_calls or generation.finish_reason == "tool_calls"
+    return TOOL_CALL if called else EMPTY_ANSWER
 
 
 def check(generation: Generation, *, candidates: bool = False) -> Checked | Unavailable:
@@ -114,27 +128,68 @@ def check(generation: Generation, *, candidates: bool = False) -> Checked | Unav
     A logprob that is absent, not finite or at most -9999 makes its token *missing*; up to 1e-6
     above 0 is rounding and becomes 0; more is refused. Tokens must spell the text exactly (outer
     white space and control tokens aside): they are never cut to fit. Zeros without any
-    alternative that differs are a provider's placeholders.
+    alternative that differs are a provider's placeholders. A tool call without text is judged by
+    its arguments' values, where the tokens spell them.
 
     Args:
-        candidates: check the alternatives too, at about twice the time; estimators that do not
-            read them are then not affected by what is wrong with them.
+        candidates: check the alternatives too, see `with_candidates`.
     """
-    problem = answer_problem(generation)
-    if problem is not None:
-        return problem
     tokens = generation.tokens
-    if not tokens:
-        return NO_LOGPROBS
-    if not _spell(tokens, generation.text):
-        return LENGTH_MISMATCH
+    arguments = None
+    if is_tool_call(generation) and tokens:
+        found = argument_positions(tokens, generation.tool_calls)
+        if isinstance(found, Unavailable):
+            return found
+        arguments = tuple(found)
+    else:
+        problem = answer_problem(generation)
+        if problem is not None:
+            return problem
+        if not tokens:
+            return NO_LOGPROBS
+        if not _spell(tokens, generation.text):
+            return LENGTH_MISMATCH
     clean = _logprobs(tokens)
     if isinstance(clean, Unavailable):
         return clean
     logprobs, missing, clamped = clean
-    if not candidates:
-        return Checked(tokens, logprobs, (), missing, clamped)
-    return _with_candidates(tokens, logprobs, missing, clamped)
+    checked = _make_checked(tokens, logprobs, (), missing, clamped, arguments=arguments)
+    return with_candidates(checked) if candidates else checked
+
+
+def with_candidates(checked: Checked) -> Checked | Unavailable:
+    """The same with its alternatives checked, which takes five times as long as the rest.
+
+    Apart from `check`, so that estimators that do not read alternatives are not affected by what
+    is wrong with them. Refused is a positive logprob; a token listed twice is kept once.
+    """
+    found: list[Candidates] = []
+    clamped, dropped, duplicates = checked.clamped, 0, 0
+    for token in checked.tokens:
+        given = token.top_logprobs
+        usable = [other.logprob for other in given if _SENTINEL < other.logprob <= 0.0]
+        if len(usable) == len(given) == len({other.token for other in given}):
+            usable.sort(reverse=True)
+            found.append(tuple(usable))
+            continue
+        repaired = _repair(given)
+        if repaired is None:
+            return POSITIVE_LOGPROB
+        clean, dropped_here, clamped_here = repaired
+        found.append(clean)
+        dropped += dropped_here
+        clamped += clamped_here
+        duplicates += len(given) - dropped_here - len(clean)
+    return _make_checked(
+        checked.tokens,
+        checked.logprobs,
+        tuple(found),
+        checked.missing,
+        clamped,
+        dropped,
+        duplicates,
+        checked.arguments,
+    )
 
 
 def select(
@@ -146,18 +201,35 @@ def select(
         coverage: the least share of content tokens: 1 for sums and minima, `COVERAGE` for means.
         least_candidates: usable alternatives that a position needs to count as there.
     """
-    wanted, name = content_positions(checked.tokens, enabled=content_filter)
-    logprobs, found = checked.logprobs, checked.candidates
-    least = coverage * len(wanted)
-    present = [i for i in wanted if logprobs[i] is not None]
-    if not present or len(present) < least:
+    wanted, name = _wanted(checked, content_filter)
+    logprobs = checked.logprobs
+    present = [i for i in wanted if logprobs[i] is not None] if checked.missing else wanted
+    if not present or len(present) < coverage * len(wanted):
         return MISSING_TOKEN
-    if least_candidates:
-        present = [i for i in present if len(found[i]) >= least_candidates]
-        if not present or len(present) < least:
-            return FEW_CANDIDATES
     numbers = tuple([value for i in present if (value := logprobs[i]) is not None])
-    return Selection(present, numbers, name, len(present) / len(wanted))
+    chosen = _make_selection(present, numbers, name, len(present) / len(wanted))
+    return narrowed(checked, chosen, coverage, least_candidates) if least_candidates else chosen
+
+
+def narrowed(
+    checked: Checked, chosen: Selection, coverage: float, least_candidates: int
+) -> Selection | Unavailable:
+    """The positions of a selection that have enough usable alternatives, where they are enough."""
+    found = checked.candidates
+    present = [i for i in chosen.positions if len(found[i]) >= least_candidates]
+    if len(present) == len(chosen.positions):
+        return chosen
+    wanted = round(len(chosen.positions) / chosen.coverage)
+    if not present or len(present) < coverage * wanted:
+        return FEW_CANDIDATES
+    numbers = tuple([value for i in present if (value := checked.logprobs[i]) is not None])
+    return _make_selection(present, numbers, chosen.filter, len(present) / wanted)
+
+
+def _wanted(checked: Checked, content_filter: bool) -> tuple[Sequence[int], ContentFilter]:
+    if content_filter and checked.arguments:
+        return checked.arguments, "arguments"
+    return content_positions(checked.tokens, enabled=content_filter)
 
 
 def _spell(tokens: Sequence[Token], text: str) -> bool:
@@ -197,29 +269,6 @@ def _logprobs(
 
 def _has_real_alternative(tokens: Sequence[Token]) -> bool:
     return any(_SENTINEL < other.logprob < 0.0 for token in tokens for other in token.top_logprobs)
-
-
-def _with_candidates(
-    tokens: tuple[Token, ...], logprobs: tuple[float | None, ...], missing: int, clamped: int
-) -> Checked | Unavailable:
-    found: list[Candidates] = []
-    dropped = duplicates = 0
-    for token in tokens:
-        given = token.top_logprobs
-        usable = [other.logprob for other in given if _SENTINEL < other.logprob <= 0.0]
-        if len(usable) == len(given) == len({other.token for other in given}):
-            usable.sort(reverse=True)
-            found.append(tuple(usable))
-            continue
-        repaired = _repair(given)
-        if repaired is None:
-            return POSITIVE_LOGPROB
-        clean, dropped_here, clamped_here = repaired
-        found.append(clean)
-        dropped += dropped_here
-        clamped += clamped_here
-        duplicates += len(given) - dropped_here - len(clean)
-    return Checked(tokens, logprobs, tuple(found), missing, clamped, dropped, duplicates)
 
 
 def _repair(given: Sequence[Alternative]) -> tuple[Candidates, int, int] | None:

@@ -20,12 +20,13 @@ from dataclasses import replace
 from typing import Any
 
 from .attempts import assessed, not_open, why_incomplete
+from .batch import Batch
 from .budget import Budget, Forecast
 from .conversation import is_follow_up, search_query
 from .decisions import NOT_ASSESSED, Action, Attempt, Buy, Choice, Decision, Result, Rung
 from .evidence import Evidence, Turn
 from .forecasts import Fit, Outlook
-from .guards import assess_safely, decide_safely, judge_safely, read_safely
+from .guards import assess_safely, decide_safely, judge_safely, read_batch_safely
 from .intake import belongs, charge, evidence_of, take
 from .making import maker
 from .options import situation_of, steps_left
@@ -287,14 +288,15 @@ class Run:
     def _assess(self, attempt: Attempt, evidence: Evidence) -> Attempt:
         """Read every signal whose needs are met and that was not read yet; estimate anew."""
         plan, state, signals = self.plan, self.state, dict(attempt.signals)
+        batch = Batch((evidence,))  # estimators share what they need of it
         for estimator in plan.free:
             name = estimator.name
             if name not in signals:
-                signals[name] = read_safely(estimator, evidence)
+                signals[name] = read_batch_safely(estimator, batch)[0]
         for estimator in plan.buyable:
             name = estimator.name
             if name not in signals and not missing_parts(estimator.needs, evidence):
-                signals[name] = read_safely(estimator, evidence)
+                signals[name] = read_batch_safely(estimator, batch)[0]
                 state.settled.append(name)
                 if state.buying == name:
                     state.buying = None

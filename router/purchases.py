@@ -145,4 +145,5 @@ def _with_samples(evidence: Evidence, samples: tuple[Generation, ...]) -> Eviden
         evidence.peers,
         evidence.hidden_ref,
         evidence.critique,
+        evidence.alternatives_nli,
     )

@@ -1,56 +1,51 @@
-"""The estimators that can be named in a configuration."""
+"""The estimators that can be named in a configuration and on the command line."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable
-from dataclasses import dataclass
 
 from ..errors import ConfigurationError
 from ..protocols import Estimator
-from .g_nll import GNll
-from .lexical_support import LexicalSupport
-from .mean_token_entropy import MeanTokenEntropy
-from .min_token_prob import MinTokenProb
-from .perplexity import Perplexity
-from .probability_margin import ProbabilityMargin
-from .self_consistency import SelfConsistency
+from .entries_around import AROUND
+from .entries_given import GIVEN_TOKENS
+from .entries_samples import SAMPLES
+from .entries_semantic import SEMANTIC
+from .entries_tokens import TOKENS
+from .entry import Entry, Family, Options
 
-__all__ = ["ALIASES", "Options", "estimator", "names"]
+__all__ = ["ALIASES", "CATALOGUE", "Entry", "Family", "Options", "entry", "estimator", "names"]
 
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """What can be set for all estimators at once; each takes what concerns it.
-
-    Attributes:
-        content_filter: look at content tokens only.
-        samples: how many samples a sampling estimator asks for.
-    """
-
-    content_filter: bool = True
-    samples: int = 5
-
-
-_FACTORIES: dict[str, Callable[[Options], Estimator]] = {
-    "g_nll": lambda _: GNll(),
-    "lexical_support": lambda _: LexicalSupport(),
-    "mean_token_entropy": lambda options: MeanTokenEntropy(options.content_filter),
-    "min_token_prob": lambda options: MinTokenProb(options.content_filter),
-    "perplexity": lambda options: Perplexity(options.content_filter),
-    "probability_margin": lambda options: ProbabilityMargin(options.content_filter),
-    "self_consistency": lambda options: SelfConsistency(options.samples),
+CATALOGUE: dict[str, Entry] = {
+    entry.name: entry for entry in (*TOKENS, *GIVEN_TOKENS, *SAMPLES, *SEMANTIC, *AROUND)
 }
+"""Every estimator by its canonical name, family by family."""
 
-ALIASES = {"label_prob": "self_consistency", "mean_logprob": "perplexity", "msp": "g_nll"}
-"""Other published names, and the canonical name of the same formula."""
+ALIASES = {
+    "deepconf_mean": "deepconf_token_mean",
+    "label_prob": "self_consistency",
+    "mean_logprob": "perplexity",
+    "msp": "g_nll",
+}
+"""Other published names, and the canonical name of the estimator that ranks alike."""
 
 _DEFAULTS = Options()
 
 
 def names() -> tuple[str, ...]:
     """The canonical names, in alphabetical order."""
-    return tuple(sorted(_FACTORIES))
+    return tuple(sorted(CATALOGUE))
+
+
+def entry(name: str) -> Entry:
+    """What is known of the estimator of that name or alias.
+
+    Raises:
+        ConfigurationError: there is none; says which name is nearest.
+    """
+    found = CATALOGUE.get(ALIASES.get(name, name))
+    if found is None:
+        raise ConfigurationError(_unknown(name), field="signals")
+    return found
 
 
 def estimator(name: str, options: Options = _DEFAULTS) -> Estimator:
@@ -59,13 +54,10 @@ def estimator(name: str, options: Options = _DEFAULTS) -> Estimator:
     Raises:
         ConfigurationError: there is none; says which name is nearest.
     """
-    factory = _FACTORIES.get(ALIASES.get(name, name))
-    if factory is None:
-        raise ConfigurationError(_unknown(name), field="signals")
-    return factory(options)
+    return entry(name).make(options)
 
 
 def _unknown(name: str) -> str:
-    near = difflib.get_close_matches(name, [*_FACTORIES, *ALIASES], n=1, cutoff=0.5)
-    hint = f"did you mean '{near[0]}'?" if near else f"known names: {', '.join(names())}"
+    near = difflib.get_close_matches(name, [*CATALOGUE, *ALIASES], n=1, cutoff=0.5)
+    hint = f"did you mean '{near[0]}'?" if near else "`surefoot estimators` lists them"
     return f"no estimator is called '{name}'; {hint}"

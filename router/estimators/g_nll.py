@@ -6,19 +6,22 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar
 
-from ..content import special_flags
-from ..evidence import Evidence
-from ..hygiene import MISSING_TOKEN, Checked, check
+from ..batch import Batch, BatchEstimator
+from ..hygiene import Checked
+from ..making import maker
 from ..protocols import Needs
 from ..signals import Reading, Signal, Unavailable
+from .views import checked_answers, total_logprob
 
 __all__ = ["GNll"]
+
+_make_signal = maker(Signal)
 
 _LARGEST_EXPONENT = 700.0  # exp(-700) is about 1e-304; below it floats lose precision, then vanish
 
 
 @dataclass(frozen=True, slots=True)
-class GNll:
+class GNll(BatchEstimator):
     """Negative log-likelihood of the greedy answer, U = -sum of log p over all its tokens.
 
     `raw` is U in nats, in [0, inf), high is unsure; `value` is exp(-U), floored at exp(-700).
@@ -35,22 +38,20 @@ class GNll:
     version: ClassVar[int] = 1
     needs: ClassVar[Needs] = Needs(logprobs=True)
 
-    def estimate(self, evidence: Evidence) -> Reading:
-        """The signal, or why there is none."""
-        checked = check(evidence.greedy)
-        if isinstance(checked, Unavailable):
-            return checked
-        present = [logprob for logprob in checked.logprobs if logprob is not None]
-        if checked.missing and not _only_control_missing(checked):
-            return MISSING_TOKEN
-        raw = abs(math.fsum(present))
+    def estimate_batch(self, batch: Batch) -> list[Reading]:
+        """One reading a record."""
+        return [
+            checked if isinstance(checked, Unavailable) else self._read(checked)
+            for checked in batch.shared(checked_answers)
+        ]
+
+    def _read(self, checked: Checked) -> Reading:
+        total = total_logprob(checked)
+        if isinstance(total, Unavailable):
+            return total
+        raw = abs(total)
+        present = len(checked.tokens) - checked.missing
+        counted = "off" if checked.arguments is None else "arguments"
+        details = {"filter": counted, "tokens": present, **checked.counts()}
         value = math.exp(-min(raw, _LARGEST_EXPONENT))
-        details = {"filter": "off", "tokens": len(present), **checked.counts()}
-        return Signal(self.name, value, raw, "uncertainty", details)
-
-
-def _only_control_missing(checked: Checked) -> bool:
-    flags = special_flags(checked.tokens)
-    return all(
-        control for control, logprob in zip(flags, checked.logprobs, strict=True) if logprob is None
-    )
+        return _make_signal(self.name, value, raw, "uncertainty", details)

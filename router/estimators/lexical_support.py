@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from ..batch import Batch, BatchEstimator
 from ..evidence import Evidence, Passage
 from ..hygiene import answer_problem
 from ..protocols import Needs
@@ -18,7 +19,7 @@ __all__ = ["LexicalSupport"]
 
 
 @dataclass(frozen=True, slots=True)
-class LexicalSupport:
+class LexicalSupport(BatchEstimator):
     """BM25-weighted share of the answer's content words that the best passage contains.
 
     With A the distinct content words of the answer, P passages (title and text), f(w, d) how often
@@ -49,8 +50,11 @@ class LexicalSupport:
     version: ClassVar[int] = 1
     needs: ClassVar[Needs] = Needs(passages=True)
 
-    def estimate(self, evidence: Evidence) -> Reading:
-        """The signal, or why there is none."""
+    def estimate_batch(self, batch: Batch) -> list[Reading]:
+        """One reading a record."""
+        return [self._read(record) for record in batch.records]
+
+    def _read(self, evidence: Evidence) -> Reading:
         problem = answer_problem(evidence.greedy)
         if problem is not None:
             return problem

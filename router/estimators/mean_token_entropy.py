@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from operator import mul
 from typing import ClassVar
 
-from ..evidence import Evidence
-from ..hygiene import COVERAGE, Candidates, check, select
+from ..batch import Batch, BatchEstimator
 from ..protocols import Needs
-from ..signals import Reading, Signal, Unavailable
+from ..signals import Reading
+from .candidate_measures import entropy
+from .candidate_table import candidate_table, measured_rows
 
 __all__ = ["MeanTokenEntropy"]
 
-_UNDERFLOW = -600.0  # further down exp(logprob) loses digits, and at -746 it is 0
-
 
 @dataclass(frozen=True, slots=True)
-class MeanTokenEntropy:
+class MeanTokenEntropy(BatchEstimator):
     """Mean entropy of the next-token distribution over the greedy answer's content tokens.
 
     `raw` is in nats, in [0, ln k], high is unsure; `value` is exp(-raw). At each position the
@@ -42,39 +39,10 @@ class MeanTokenEntropy:
     version: ClassVar[int] = 1
     needs: ClassVar[Needs] = Needs(logprobs=True, top_logprobs=2)
 
-    def estimate(self, evidence: Evidence) -> Reading:
-        """The signal, or why there is none."""
-        checked = check(evidence.greedy, candidates=True)
-        if isinstance(checked, Unavailable):
-            return checked
-        chosen = select(
-            checked, content_filter=self.content_filter, coverage=COVERAGE, least_candidates=2
-        )
-        if isinstance(chosen, Unavailable):
-            return chosen
-        used = [checked.candidates[i] for i in chosen.positions]
-        pairs = [_entropy_and_mass(candidates) for candidates in used]
-        raw = math.fsum([entropy for entropy, _ in pairs]) / len(pairs)
-        details = {
-            "k": min(map(len, used)),
-            "captured_mass": math.fsum([mass for _, mass in pairs]) / len(pairs),
-            "coverage": chosen.coverage,
-            "filter": chosen.filter,
-            **checked.counts(),
-        }
-        return Signal(self.name, math.exp(-raw), raw, "uncertainty", details)
+    def estimate_batch(self, batch: Batch) -> list[Reading]:
+        """One reading a record."""
+        import numpy as np
 
-
-def _entropy_and_mass(candidates: Candidates) -> tuple[float, float]:
-    """Entropy in nats of the renormalized candidates, and what they sum to before that.
-
-    H = ln Z - (1/Z) sum of q ln q, which does not depend on a common factor of the q.
-    """
-    top = candidates[0]
-    if top < _UNDERFLOW:
-        entropy, total = _entropy_and_mass(tuple([logprob - top for logprob in candidates]))
-        return entropy, total * math.exp(top)
-    weights = list(map(math.exp, candidates))
-    total = sum(weights)
-    entropy = math.log(total) - sum(map(mul, weights, candidates)) / total
-    return max(entropy, 0.0), total
+        table = batch.shared(candidate_table, self.content_filter)
+        raws = table.means(batch.shared(measured_rows, self.content_filter, entropy))
+        return table.readings(self.name, np.exp(-raws).tolist(), raws.tolist(), "uncertainty")

@@ -6,16 +6,20 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar
 
-from ..evidence import Evidence
-from ..hygiene import check, select
+from ..batch import Batch, BatchEstimator
+from ..hygiene import Checked, Selection
+from ..making import maker
 from ..protocols import Needs
 from ..signals import Reading, Signal, Unavailable
+from .views import selected
 
 __all__ = ["MinTokenProb"]
 
+_make_signal = maker(Signal)
+
 
 @dataclass(frozen=True, slots=True)
-class MinTokenProb:
+class MinTokenProb(BatchEstimator):
     """The smallest probability among the greedy answer's content tokens.
 
     `raw` and `value` are that probability, in [0, 1], higher is surer (0 only where it is below
@@ -37,20 +41,20 @@ class MinTokenProb:
     version: ClassVar[int] = 1
     needs: ClassVar[Needs] = Needs(logprobs=True)
 
-    def estimate(self, evidence: Evidence) -> Reading:
-        """The signal, or why there is none."""
-        checked = check(evidence.greedy)
-        if isinstance(checked, Unavailable):
-            return checked
-        chosen = select(checked, content_filter=self.content_filter)
-        if isinstance(chosen, Unavailable):
-            return chosen
-        least, position = min(zip(chosen.logprobs, chosen.positions, strict=True))
+    def estimate_batch(self, batch: Batch) -> list[Reading]:
+        """One reading a record."""
+        return [
+            found if isinstance(found, Unavailable) else self._read(*found)
+            for found in batch.shared(selected, self.content_filter, 1.0)
+        ]
+
+    def _read(self, checked: Checked, chosen: Selection) -> Signal:
+        least = min(chosen.logprobs)
         details = {
-            "position": position,
+            "position": chosen.positions[chosen.logprobs.index(least)],
             "tokens": len(chosen.positions),
             "filter": chosen.filter,
             **checked.counts(),
         }
         probability = math.exp(least)
-        return Signal(self.name, probability, probability, "confidence", details)
+        return _make_signal(self.name, probability, probability, "confidence", details)

@@ -6,18 +6,22 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar
 
-from ..evidence import Evidence
-from ..hygiene import COVERAGE, check, select
+from ..batch import Batch, BatchEstimator
+from ..hygiene import COVERAGE, Checked, Selection
+from ..making import maker
 from ..protocols import Needs
 from ..signals import Reading, Signal, Unavailable
+from .views import selected
 
 __all__ = ["Perplexity"]
+
+_make_signal = maker(Signal)
 
 _LARGEST_EXPONENT = 700.0  # exp(709.8) is the end of the floats
 
 
 @dataclass(frozen=True, slots=True)
-class Perplexity:
+class Perplexity(BatchEstimator):
     """Perplexity of the greedy answer, exp(-mean of log p) over its content tokens.
 
     `raw` is the perplexity itself, in [1, exp(700)], high is unsure; `value` is its inverse,
@@ -39,14 +43,14 @@ class Perplexity:
     version: ClassVar[int] = 1
     needs: ClassVar[Needs] = Needs(logprobs=True)
 
-    def estimate(self, evidence: Evidence) -> Reading:
-        """The signal, or why there is none."""
-        checked = check(evidence.greedy)
-        if isinstance(checked, Unavailable):
-            return checked
-        chosen = select(checked, content_filter=self.content_filter, coverage=COVERAGE)
-        if isinstance(chosen, Unavailable):
-            return chosen
+    def estimate_batch(self, batch: Batch) -> list[Reading]:
+        """One reading a record."""
+        return [
+            found if isinstance(found, Unavailable) else self._read(*found)
+            for found in batch.shared(selected, self.content_filter, COVERAGE)
+        ]
+
+    def _read(self, checked: Checked, chosen: Selection) -> Signal:
         log_perplexity = abs(math.fsum(chosen.logprobs)) / len(chosen.logprobs)
         bounded = min(log_perplexity, _LARGEST_EXPONENT)
         details = {
@@ -56,4 +60,5 @@ class Perplexity:
             "filter": chosen.filter,
             **checked.counts(),
         }
-        return Signal(self.name, math.exp(-bounded), math.exp(bounded), "uncertainty", details)
+        raw, value = math.exp(bounded), math.exp(-bounded)
+        return _make_signal(self.name, value, raw, "uncertainty", details)

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import ClassVar
 
-from ..evidence import Evidence
-from ..hygiene import COVERAGE, check, select
+from ..batch import Batch, BatchEstimator
 from ..protocols import Needs
-from ..signals import Reading, Signal, Unavailable
+from ..signals import Reading
+from .candidate_measures import margin
+from .candidate_table import candidate_table
 
 __all__ = ["ProbabilityMargin"]
 
 
 @dataclass(frozen=True, slots=True)
-class ProbabilityMargin:
+class ProbabilityMargin(BatchEstimator):
     """Mean of p(1) - p(2), the two largest probabilities, over the greedy answer's content tokens.
 
     `raw` and `value` are that mean, in [0, 1], higher is surer. The two are the largest of the
@@ -35,23 +35,8 @@ class ProbabilityMargin:
     version: ClassVar[int] = 1
     needs: ClassVar[Needs] = Needs(logprobs=True, top_logprobs=2)
 
-    def estimate(self, evidence: Evidence) -> Reading:
-        """The signal, or why there is none."""
-        checked = check(evidence.greedy, candidates=True)
-        if isinstance(checked, Unavailable):
-            return checked
-        chosen = select(
-            checked, content_filter=self.content_filter, coverage=COVERAGE, least_candidates=2
-        )
-        if isinstance(chosen, Unavailable):
-            return chosen
-        used = [checked.candidates[i] for i in chosen.positions]
-        margins = [math.exp(best[0]) - math.exp(best[1]) for best in used]
-        raw = math.fsum(margins) / len(margins)
-        details = {
-            "k": min(map(len, used)),
-            "coverage": chosen.coverage,
-            "filter": chosen.filter,
-            **checked.counts(),
-        }
-        return Signal(self.name, raw, raw, "confidence", details)
+    def estimate_batch(self, batch: Batch) -> list[Reading]:
+        """One reading a record."""
+        table = batch.shared(candidate_table, self.content_filter)
+        raws = table.means(table.measured(margin)).tolist()
+        return table.readings(self.name, raws, raws, "confidence")

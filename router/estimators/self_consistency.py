@@ -2,45 +2,25 @@
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from ..batch import Batch, BatchEstimator
 from ..evidence import Evidence
-from ..hygiene import answer_problem
+from ..making import maker
 from ..protocols import Needs
-from ..signals import Detail, Reading, Signal, Unavailable
-from ..text import normalize_answer
+from ..signals import Reading, Signal, Unavailable
+from .majority import returned, vote
+from .views import Answers, answers
 
-__all__ = ["SelfConsistency", "answer_class"]
+__all__ = ["SelfConsistency"]
 
-
-_THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
-_MINUS = re.compile(r"(?<![\w)])[-\u2212](?=\d)")
-_INSIDE_WORDS = re.compile(r"(?<!\d)[^\w\s]|[^\w\s](?!\d)|_")
-
-
-def answer_class(text: str) -> str:
-    """Texts with the same class are the same answer; the empty answer is a class of its own.
-
-    On top of `normalize_answer`, punctuation inside words is removed rather than taken for a
-    space ("Bull-fighter" is "bullfighter", "J.K." is "JK", "24,000" is "24000") except between
-    digits ("3.5" is not "35"), and a minus sign counts. An answer that normalization would erase
-    (the letter "A", taken for an article) is compared by its letters and digits, or as written.
-    """
-    plain = _MINUS.sub("minus", _THOUSANDS.sub("", unicodedata.normalize("NFKC", text)))
-    found = normalize_answer(_INSIDE_WORDS.sub("", plain))
-    if found:
-        return found
-    bare = text.strip().casefold()
-    return "".join(filter(str.isalnum, bare)) or bare
+_make_signal = maker(Signal)
 
 
 @dataclass(frozen=True, slots=True)
-class SelfConsistency:
+class SelfConsistency(BatchEstimator):
     """The share of the most frequent answer among M samples, max over classes of n_c / M.
 
     `raw` and `value` are that share, in [1/M, 1], higher is surer, and biased upwards until it is
@@ -52,7 +32,7 @@ class SelfConsistency:
     sample, whose share is 1 whatever it says.
 
     Source: Wang et al. 2023, "Self-Consistency Improves Chain of Thought Reasoning in Language
-    Models". Also known as `label_prob`.
+    Models", arXiv 2203.11171. Also known as `label_prob`.
 
     Attributes:
         samples: how many to buy; what is there is used, and reported as `m`.
@@ -68,35 +48,19 @@ class SelfConsistency:
         """Samples of the same prompt."""
         return Needs(samples=self.samples)
 
-    def estimate(self, evidence: Evidence) -> Reading:
-        """The signal, or why there is none."""
-        problem = answer_problem(evidence.greedy)
-        if problem is not None:
-            return problem
-        texts = [sample.text for sample in evidence.samples]
-        if len(texts) < 2:
-            return Unavailable("needs 2 samples" if texts else "no samples")
-        class_of = {text: answer_class(text) for text in set(texts)}
-        classes = [class_of[text] for text in texts]
-        votes = Counter(classes)
-        most = max(votes.values())
-        tied = sorted(name for name, count in votes.items() if count == most)
-        greedy = answer_class(evidence.greedy.text)
-        winner = greedy if greedy in tied else tied[0]
-        members = [text for text, name in zip(texts, classes, strict=True) if name == winner]
-        details: dict[str, Detail] = {
-            "majority": _usual_form(members),
-            "greedy_agrees": greedy == winner,
-            "m": len(texts),
-            "classes": len(votes),
-        }
-        if len(tied) > 1:
-            details["tied"] = " | ".join(tied)
-        share = most / len(texts)
-        return Signal(self.name, share, share, "confidence", details)
+    def estimate_batch(self, batch: Batch) -> list[Reading]:
+        """One reading a record."""
+        return [
+            found if isinstance(found, Unavailable) else self._read(record, found)
+            for record, found in zip(batch.records, batch.shared(answers), strict=True)
+        ]
 
-
-def _usual_form(texts: Sequence[str]) -> str:
-    """The most frequent way of writing an answer; the first in alphabetical order among equals."""
-    forms = Counter(text.strip() for text in texts)
-    return min(forms, key=lambda form: (-forms[form], form))
+    def _read(self, record: Evidence, found: Answers) -> Reading:
+        m = len(found.samples)
+        if m < 2:
+            return Unavailable("needs 2 samples")
+        votes = Counter(found.samples)
+        winner, tied = vote(votes, found.greedy)
+        share = votes[winner] / m
+        details = returned(record.samples, found, winner, tied)
+        return _make_signal(self.name, share, share, "confidence", details)

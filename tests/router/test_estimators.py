@@ -7,6 +7,7 @@ import math
 
 import pytest
 
+from surefoot.router.answers import answer_class
 from surefoot.router.errors import ConfigurationError
 from surefoot.router.estimators.catalogue import ALIASES, Options, estimator, names
 from surefoot.router.estimators.g_nll import GNll
@@ -15,7 +16,7 @@ from surefoot.router.estimators.mean_token_entropy import MeanTokenEntropy
 from surefoot.router.estimators.min_token_prob import MinTokenProb
 from surefoot.router.estimators.perplexity import Perplexity
 from surefoot.router.estimators.probability_margin import ProbabilityMargin
-from surefoot.router.estimators.self_consistency import SelfConsistency, answer_class
+from surefoot.router.estimators.self_consistency import SelfConsistency
 from surefoot.router.evidence import Alternative, Evidence, Generation, Passage, Token
 from surefoot.router.protocols import Estimator, Needs
 from surefoot.router.signals import Signal, Unavailable
@@ -298,5 +299,5 @@ def test_an_unknown_name_is_refused_with_the_nearest_known_one() -> None:
     with pytest.raises(ConfigurationError, match="did you mean 'perplexity'") as caught:
         estimator("perplexty")
     assert caught.value.field == "signals"
-    with pytest.raises(ConfigurationError, match="known names: g_nll, lexical_support"):
+    with pytest.raises(ConfigurationError, match="`surefoot estimators` lists them"):
         estimator("zzz")
