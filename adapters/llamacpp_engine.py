@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import os
 import secrets
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -17,6 +16,7 @@ from urllib.parse import urlsplit
 
 from ..router.errors import MissingExtra, UpstreamMalformed, UpstreamUnavailable
 from ..router.protocols import Message
+from .openmp import short_spins
 
 __all__ = ["Chunk", "LlamaCppEngine", "Take", "load_library"]
 
@@ -31,13 +31,6 @@ Take = Callable[[Chunk], None]
 _BATCH = 128
 _HTTP_TIMEOUT_S = 10.0
 
-# GNU OpenMP lets a waiting thread spin 300,000 rounds by default. On a machine that is busy with
-# anything else the spinners take the cores from the thread that they wait for: on two cores with
-# two other processes 20 tokens took 1.4 to 11 s, with this setting 0.5 s. On an idle machine both
-# take 0.23 s; not spinning at all would take 0.55 s.
-_SPIN_VARIABLE = "GOMP_SPINCOUNT"
-_SPIN_ROUNDS = "1000"
-
 
 def load_library() -> Any:
     """The xllamacpp module, told at its first import not to spin for long.
@@ -45,16 +38,11 @@ def load_library() -> Any:
     Raises:
         MissingExtra: it is not installed.
     """
-    # It is read once, while the library is loaded; child processes shall not inherit it.
-    added = _SPIN_VARIABLE not in os.environ
-    os.environ.setdefault(_SPIN_VARIABLE, _SPIN_ROUNDS)
     try:
-        import xllamacpp
+        with short_spins():
+            import xllamacpp
     except ImportError as error:
         raise MissingExtra("xllamacpp", "local") from error
-    finally:
-        if added:
-            os.environ.pop(_SPIN_VARIABLE, None)
     return xllamacpp
 
 

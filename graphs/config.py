@@ -19,6 +19,7 @@ from ..router.evidence import Passage
 from ..router.perform import Performer, Sampling
 from ..router.plan import Plan, RetrievalPlan
 from ..router.sizing import PromptSizer
+from .comparing import build_comparer
 from .deciding import BuiltPolicy, build_policy, signal_fingerprint
 from .places import Surroundings
 from .prompter import TemplatePrompter
@@ -30,6 +31,7 @@ __all__ = [
     "BuiltPolicy",
     "Surroundings",
     "build",
+    "build_comparer",
     "build_model",
     "build_policy",
     "build_retriever",
@@ -106,6 +108,7 @@ def build(settings: Settings, around: Surroundings | None = None) -> Built:
         budget=_budget(settings.budget),
         retrieval=None if found is None else RetrievalPlan(k=settings.retrieval.k),
         remember=history is not None,
+        compare_latency_s=settings.comparison.latency_s,
     )
     performer = Performer(
         plan,
@@ -114,7 +117,9 @@ def build(settings: Settings, around: Surroundings | None = None) -> Built:
         found,
         history,
         sampling=Sampling(settings.signals.top_logprobs, settings.signals.temperature),
-        fingerprint=_fingerprint(settings, decides.profile, found),
+        comparers=decides.comparers,
+        question_in=settings.comparison.question,
+        fingerprint=_fingerprint(settings, decides, found),
     )
     retriever = found if isinstance(found, TantivyRetriever) else None
     notes = () if found is None else found.notes
@@ -195,13 +200,14 @@ def history_url(settings: Settings, around: Surroundings) -> str | None:
 
 
 def _fingerprint(
-    settings: Settings, profile: Profile | None, found: TantivyRetriever | _NoIndex | None
+    settings: Settings, decides: BuiltPolicy, found: TantivyRetriever | _NoIndex | None
 ) -> str:
     """What a repeated question must agree on to be answered from the history."""
-    signals = settings.signals
+    signals, profile = settings.signals, decides.profile
+    how = signal_fingerprint(settings, decides.comparers)
     parts = {
         "tiers": [[tier.model, tier.base_url, tier.context] for tier in settings.tiers],
-        "signals": [signal_fingerprint(settings), *signals.free, "bought", *signals.buy],
+        "signals": [how, *signals.free, "bought", *signals.buy],
         "policy": settings.policy.model_dump() if profile is None else profile.fingerprint,
         "documents": None if found is None else found.fingerprint,
     }

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from ..policies.profile import Profile, load_profile
 from ..policies.threshold import RungRule, ThresholdPolicy
 from ..router.assessing import BareAssessor
 from ..router.errors import ConfigurationError
 from ..router.estimators.catalogue import Options, estimator
-from ..router.protocols import Assessor, Estimator, Policy
+from ..router.protocols import Assessor, Comparer, Estimator, Policy
+from ..router.requests import CompareKind
+from .comparing import build_comparer
 from .places import Surroundings
 from .prompter import prompts_fingerprint
 from .settings import Settings
@@ -21,18 +24,20 @@ __all__ = ["BuiltPolicy", "build_policy", "signal_fingerprint"]
 
 @dataclass(frozen=True, slots=True)
 class BuiltPolicy:
-    """Estimators, policy and calibrators, and the profile that they came from."""
+    """Estimators with their comparers, policy and calibrators, and the profile these came from."""
 
     free: tuple[Estimator, ...]
     buyable: tuple[Estimator, ...]
     policy: Policy
     assessor: Assessor
     profile: Profile | None = None
+    comparers: Mapping[CompareKind, Comparer] = field(default_factory=dict)
 
 
 def build_policy(settings: Settings, around: Surroundings) -> BuiltPolicy:
     """Everything that decides. Raises a ConfigurationError or BadInput as `build`."""
     free, buyable = _estimators(settings)
+    comparers = _comparers(settings, buyable, around)
     policy, names = settings.policy, tuple(tier.name for tier in settings.tiers)
     if policy.profile is not None and policy.thresholds is not None:
         raise ConfigurationError(
@@ -41,8 +46,8 @@ def build_policy(settings: Settings, around: Surroundings) -> BuiltPolicy:
     if policy.profile is not None:
         profile = load_profile(around.path(policy.profile))
         models = [tier.model for tier in settings.tiers]
-        profile.check(models, (*free, *buyable), signal_fingerprint(settings))
-        return BuiltPolicy(free, buyable, profile.policy(), profile.assessor(), profile)
+        profile.check(models, (*free, *buyable), signal_fingerprint(settings, comparers))
+        return BuiltPolicy(free, buyable, profile.policy(), profile.assessor(), profile, comparers)
     if policy.thresholds is None:
         raise ConfigurationError(
             "policy: neither a profile nor thresholds; fit a profile with `surefoot fit`, or set "
@@ -51,11 +56,18 @@ def build_policy(settings: Settings, around: Surroundings) -> BuiltPolicy:
         )
     rules = tuple(RungRule(tier, policy.thresholds[name]) for tier, name in enumerate(names))
     order = tuple(found.name for found in (*buyable, *free))
-    return BuiltPolicy(free, buyable, ThresholdPolicy(rules, names), BareAssessor(order))
+    decides = ThresholdPolicy(rules, names)
+    return BuiltPolicy(free, buyable, decides, BareAssessor(order), comparers=comparers)
 
 
-def signal_fingerprint(settings: Settings) -> str:
-    """SHA-256 of the prompts and of how signals are read: what calibration depends on."""
+def signal_fingerprint(
+    settings: Settings, comparers: Mapping[CompareKind, Comparer] | None = None
+) -> str:
+    """SHA-256 of the prompts and of how signals are read: what calibration depends on.
+
+    Args:
+        comparers: those that the configured signals are bought with.
+    """
     signals = settings.signals
     how = {
         "prompts": prompts_fingerprint(),
@@ -67,7 +79,31 @@ def signal_fingerprint(settings: Settings) -> str:
         "content_filter": signals.content_filter,
         "k": settings.retrieval.k,
     }
+    if comparers:  # absent and not empty: profiles without comparisons keep their fingerprint
+        how["comparers"] = {kind: comparer.name for kind, comparer in comparers.items()}
+        if "nli" in comparers:
+            how["question"] = settings.comparison.question
     return hashlib.sha256(json.dumps(how, sort_keys=True).encode()).hexdigest()
+
+
+def _comparers(
+    settings: Settings, buyable: tuple[Estimator, ...], around: Surroundings
+) -> Mapping[CompareKind, Comparer]:
+    """What the signals need, and no more: nobody installs a library for a signal they never buy."""
+    found: dict[CompareKind, Comparer] = {}
+    for signal in buyable:
+        kind = signal.needs.compare
+        if kind is None or kind in found:
+            continue
+        comparer = build_comparer(settings.comparison, kind, around)
+        if comparer is None:
+            raise ConfigurationError(
+                f"signals.buy: '{signal.name}' compares answers by {kind}, and nothing is "
+                f'configured that can: set comparison.{kind} = "transformers:NAME_OR_PATH"',
+                field=f"comparison.{kind}",
+            )
+        found[kind] = comparer
+    return found
 
 
 def _estimators(settings: Settings) -> tuple[tuple[Estimator, ...], tuple[Estimator, ...]]:

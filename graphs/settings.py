@@ -16,6 +16,7 @@ from .prompter import PromptStyle
 
 __all__ = [
     "BudgetSettings",
+    "ComparisonSettings",
     "HistorySettings",
     "PolicySettings",
     "PriceSettings",
@@ -91,6 +92,17 @@ class SignalSettings(_Part):
     content_filter: bool = True
 
 
+class ComparisonSettings(_Part):
+    """What compares answers with each other for the signals that need it."""
+
+    similarity: Name = "lexical"
+    nli: Name | None = None
+    question: bool = True
+    nli_temperature: Annotated[float, Field(gt=0.0, le=100.0)] = 1.0
+    device: Annotated[str, Field(pattern=r"^(cpu|cuda(:\d+)?|mps)$")] | None = None
+    latency_s: Amount = 0.0
+
+
 class PolicySettings(_Part):
     """A fitted profile, or thresholds by tier name on the first signal's bare value."""
 
@@ -128,6 +140,7 @@ class Settings(_Part):
 
     tiers: Annotated[tuple[TierSettings, ...], Field(min_length=1, strict=False)]
     signals: SignalSettings = SignalSettings()
+    comparison: ComparisonSettings = ComparisonSettings()
     policy: PolicySettings = PolicySettings()
     budget: BudgetSettings = BudgetSettings()
     retrieval: RetrievalSettings = RetrievalSettings()
@@ -213,6 +226,7 @@ _PARTS: dict[str, type[_Part]] = {
     "tiers": TierSettings,
     "price": PriceSettings,
     "signals": SignalSettings,
+    "comparison": ComparisonSettings,
     "policy": PolicySettings,
     "budget": BudgetSettings,
     "retrieval": RetrievalSettings,

@@ -12,9 +12,10 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from ..router.budget import Budget
+from ..router.comparisons import pairs_to_compare, with_comparison
 from ..router.decisions import Rung
 from ..router.errors import BadInput, RunError, StoreError, UpstreamUnavailable, UsageError
 from ..router.evidence import Evidence, Passage
@@ -24,6 +25,9 @@ from ..router.perform import Performer, RunView, Session
 from ..router.plan import Plan
 from ..router.purchases import missing_parts
 from ..router.requests import (
+    Compare,
+    Compared,
+    CompareKind,
     Draft,
     Drafted,
     Failure,
@@ -44,6 +48,7 @@ from .questions import Question, is_right
 __all__ = ["Recorder", "recorded_ids"]
 
 _ROWS = "rows_of_query"
+_COMPARE_KINDS: tuple[CompareKind, ...] = get_args(CompareKind)
 _BEGINNING = b'{"query_id":'
 
 
@@ -119,6 +124,7 @@ class Recorder:
         generation = replace(generation, text=clean_text(generation.text))  # as the loop does
         evidence = Evidence(question.question, generation, passages=fit.passages)
         evidence, sample_cost = await self._sampled(evidence, tier, question)
+        evidence, compare_s = await self._compared(evidence, question)
         signals, costs = self._signals(evidence, sample_cost)
         right = generation.is_complete and is_right(generation.text, question.answers)
         rung = Rung(tier, int(bool(fit.passages)), bool(fit.passages))
@@ -135,7 +141,7 @@ class Recorder:
             costs,
             question.question,
             self.plan.tiers[tier].model,
-            self._extra(question, tier, generation.finish_reason),
+            {**self._extra(question, tier, generation.finish_reason), **compare_s},
         )
 
     async def _sampled(
@@ -148,6 +154,24 @@ class Recorder:
         assert isinstance(reply.outcome, Sampled)
         return replace(evidence, samples=reply.outcome.generations), reply.cost or 0.0
 
+    async def _compared(
+        self, evidence: Evidence, question: Question
+    ) -> tuple[Evidence, Mapping[str, Any]]:
+        """The evidence with its matrices, and what compared it in how many seconds, by kind."""
+        wanted = {estimator.needs.compare for estimator in self.plan.buyable}
+        kinds = [kind for kind in _COMPARE_KINDS if kind in wanted]
+        if not kinds or not evidence.greedy.is_complete:
+            return evidence, {}
+        seconds = {}
+        for kind in kinds:
+            pairs = pairs_to_compare(evidence, kind)
+            reply, elapsed_s = await self._perform(Compare(pairs, kind), question)
+            assert isinstance(reply.outcome, Compared)
+            evidence = with_comparison(evidence, kind, pairs, reply.outcome.values)
+            seconds[kind] = round(elapsed_s, 4)
+        names = {kind: self.performer.comparers[kind].name for kind in kinds}
+        return evidence, {"comparers": names, "compare_latency_s": seconds}
+
     def _signals(
         self, evidence: Evidence, sample_cost: float
     ) -> tuple[Mapping[str, float | None], Mapping[str, float]]:
@@ -159,8 +183,10 @@ class Recorder:
                 reading = read_safely(estimator, evidence)
                 if isinstance(reading, Signal):
                     signals[estimator.name] = reading.value
-            if estimator.needs.samples:
+            if estimator.needs.samples:  # comparing them costs time, and no money
                 costs[estimator.name] = sample_cost
+            elif estimator.needs.compare is not None:
+                costs[estimator.name] = 0.0
         return signals, costs
 
     def _extra(self, question: Question, tier: int, finish: str | None) -> Mapping[str, Any]:

@@ -12,10 +12,12 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from .comparisons import checked_values, posed
 from .errors import RunError, UpstreamMalformed
 from .evidence import Evidence, Turn
 from .plan import Plan
 from .protocols import (
+    Comparer,
     Completion,
     History,
     Model,
@@ -27,6 +29,9 @@ from .protocols import (
     RunRecord,
 )
 from .requests import (
+    Compare,
+    Compared,
+    CompareKind,
     Draft,
     Drafted,
     Failure,
@@ -46,6 +51,15 @@ __all__ = ["Performer", "RunView", "Sampling", "Session", "utc_now"]
 
 # A run that has used all its time is still recorded, if that is quick.
 _GRACE_S = 0.05
+
+# A comparison blocks a thread that cannot be stopped, but between pieces. So many pairs of short
+# texts take a base-sized NLI model 3 to 5 s on two busy cores; smaller batches cost more a pair.
+_PAIRS_AT_ONCE = 32
+
+_HOW_TO_COMPARE: Mapping[CompareKind, str] = {
+    "nli": 'set comparison.nli = "transformers:NAME_OR_PATH"',
+    "similarity": 'set comparison.similarity = "lexical"',
+}
 
 
 def utc_now() -> str:
@@ -98,6 +112,8 @@ class Performer:
 
     Args:
         models: one a tier, in the plan's order.
+        comparers: by the kind of comparison that each answers.
+        question_in: whether NLI is asked of question and answer, or of the answers alone.
         fingerprint: of models, prompts, policy and documents; a repeat must agree on it.
         now: the wall clock, for records only.
     """
@@ -111,12 +127,16 @@ class Performer:
         history: History | None = None,
         *,
         sampling: Sampling | None = None,
+        comparers: Mapping[CompareKind, Comparer] | None = None,
+        question_in: bool = True,
         fingerprint: str = "",
         now: Callable[[], str] = utc_now,
     ) -> None:
         self.plan = plan
         self.models = models
         self.history = history
+        self.comparers: Mapping[CompareKind, Comparer] = dict(comparers or {})
+        self.question_in = question_in
         self.fingerprint = fingerprint
         self._prompter = prompter
         self._retriever = retriever
@@ -164,6 +184,8 @@ class Performer:
     ) -> Reply:
         if isinstance(request, Draft | Sample):
             return await self._generate(request, run, on_tokens)
+        if isinstance(request, Compare):
+            return Reply(await self._compare(request, run))
         if isinstance(request, Retrieve):
             return Reply(await self._search(request))
         if isinstance(request, Recall):
@@ -199,6 +221,21 @@ class Performer:
         price = tier.price
         cost = None if price is None else price.of(completion.tokens_in, completion.tokens_out)
         return Reply(outcome, cost, calls=completion.calls, tokens=_tokens(completion))
+
+    async def _compare(self, request: Compare, run: RunView) -> Outcome:
+        comparer = self.comparers.get(request.kind)
+        if comparer is None:
+            how = _HOW_TO_COMPARE[request.kind]
+            return Failure("unsupported", f"nothing is configured that can compare; {how}")
+        pairs = request.pairs
+        if request.kind == "nli" and self.question_in:
+            pairs = posed(run.question, pairs)
+        values: list[tuple[float, ...]] = []
+        for start in range(0, len(pairs), _PAIRS_AT_ONCE):
+            piece = pairs[start : start + _PAIRS_AT_ONCE]
+            found = await asyncio.to_thread(comparer.compare, piece)
+            values += checked_values(request.kind, piece, found)
+        return Compared(tuple(values))
 
     async def _search(self, request: Retrieve) -> Outcome:
         if self._retriever is None:

@@ -17,6 +17,7 @@ __all__ = [
     "AttemptStore",
     "BuyOption",
     "Calibrator",
+    "Comparer",
     "Completion",
     "Estimator",
     "History",
@@ -108,6 +109,31 @@ class Retriever(Protocol):
         ...
 
 
+class Comparer(Protocol):
+    """Compares texts pair by pair. Raises a `RunError` where it cannot.
+
+    Blocks, so drivers call it from a worker thread; several threads may call it at once.
+    """
+
+    @property
+    def name(self) -> str:
+        """What compares, with a version or hash: calibration depends on it."""
+        ...
+
+    @property
+    def kind(self) -> CompareKind:
+        """What it says of a pair."""
+        ...
+
+    def compare(self, pairs: Sequence[tuple[str, str]]) -> Sequence[tuple[float, ...]]:
+        """One tuple a pair, in order, whatever else is compared with it.
+
+        Of kind `similarity` one number in [0, 1], the same both ways and 1 for equal texts; of
+        kind `nli` the probabilities of contradiction, neutrality and entailment, premise first.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Needs:
     """What an estimator must be given before it can say anything.
@@ -122,6 +148,8 @@ class Needs:
         compare: a comparison of answer and samples.
         asked: a kind of question put to the model.
         critique: the local critic's judgement.
+        given: a field of the evidence that can only come with it (`peers`, `without_context`,
+            `previous_answers`, `greedy_token_similarity`, ...): nothing buys it.
     """
 
     logprobs: bool = False
@@ -131,6 +159,7 @@ class Needs:
     compare: CompareKind | None = None
     asked: str | None = None
     critique: bool = False
+    given: str | None = None
 
     @property
     def is_free(self) -> bool:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from ..router.errors import SurefootError
+from ..router.requests import CompareKind
 from .common import Choices, find_settings, show_license_notices
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ __all__ = ["Finding", "examine"]
 
 _PROBE = "What is the capital of France?"
 _MOST_RUNS = 1000
+_COMPARE_KINDS: tuple[CompareKind, ...] = get_args(CompareKind)
+_PAIRS = (("It is Paris.", "Paris is the capital."), ("It is Paris.", "It is Rome."))
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,8 @@ def examine(choices: Choices) -> Iterator[Finding]:
     yield _policy(settings, around)
     yield _documents(settings, around)
     yield _history(settings, around)
+    for kind in _COMPARE_KINDS:
+        yield _comparer(kind, settings, around)
     yield Finding("critic", True, "none: this version has no critic")
     for index, tier in enumerate(settings.tiers):
         yield _tier(index, tier, settings, around)
@@ -116,6 +121,26 @@ def _without_password(url: str) -> str:
         return url
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+
+def _comparer(kind: CompareKind, settings: Settings, around: Surroundings) -> Finding:
+    import time
+
+    from ..graphs.config import build_comparer
+    from ..router.comparisons import checked_values
+
+    part = f"comparison.{kind}"
+    try:
+        comparer = build_comparer(settings.comparison, kind, around)
+        if comparer is None:
+            return Finding(part, True, f"none: signals that compare by {kind} are out")
+        comparer.compare(_PAIRS[:1])  # loads the model, which is not what a pair takes
+        began = time.perf_counter()
+        checked_values(kind, _PAIRS[1:], comparer.compare(_PAIRS[1:]))
+    except SurefootError as error:
+        return Finding(part, False, str(error))
+    pair_ms = round(1000.0 * (time.perf_counter() - began))
+    return Finding(part, True, f"{comparer.name}: {pair_ms} ms a pair", {"pair_ms": pair_ms})
 
 
 def _tier(index: int, tier: TierSettings, settings: Settings, around: Surroundings) -> Finding:

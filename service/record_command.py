@@ -50,7 +50,7 @@ def command(
                 "an outcome table needs costs: give every tier a price", field="tiers.price"
             )
         router = deployment.router
-        how = signal_fingerprint(settings)
+        how = signal_fingerprint(settings, router.performer.comparers)
         recorder = Recorder(router.plan, router.performer, how, time.monotonic)
         began = time.monotonic()
         with progress_bar() as report:

@@ -19,6 +19,8 @@ from types import ModuleType
 import click
 import pytest
 
+from surefoot.router.estimators.catalogue import ALIASES, CATALOGUE
+
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 FENCE = re.compile(r"^(?P<indent> *)(?P<ticks>`{3,})(?P<language>[\w-]*)\s*$")
@@ -266,3 +268,15 @@ def test_a_command_that_does_not_parse_is_refused(monkeypatch: pytest.MonkeyPatc
         with pytest.raises(click.UsageError):
             parse_with(program, wrong, monkeypatch)
     assert acted == []
+
+
+def test_every_estimator_stands_on_the_page_of_its_family() -> None:
+    pages = {
+        family: (ROOT / "docs" / f"estimators_{family}.md").read_text(encoding="utf-8")
+        for family in ("tokens", "samples", "semantic", "around")
+    }
+    for entry in CATALOGUE.values():
+        if entry.compatible_with is None:
+            assert f"`{entry.name}`" in pages[entry.family], entry.name
+    for alias in ALIASES:
+        assert any(f"`{alias}`" in page for page in pages.values()), alias

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from langgraph.checkpoint.memory import InMemorySaver
 
+from surefoot.adapters.compare_lexical import LexicalComparer
 from surefoot.adapters.history_memory import MemoryHistory
 from surefoot.graphs.graph_state import RouterContext, result_of
 from surefoot.graphs.machine import build_graph
@@ -24,7 +25,7 @@ from surefoot.router.perform import Session
 from surefoot.router.plan import RetrievalPlan
 from surefoot.router.protocols import History, Needs, RecallQuery, RunRecord, Situation
 from surefoot.router.requests import Continue, PrefixVerdict, Recalled, Stop
-from surefoot.router.signals import Reading
+from surefoot.router.signals import Reading, Signal
 from surefoot.router.testing import FixedEstimator, says
 
 from .worlds import AT, QUESTION, RUN, Setup, World, agreement, build_world, driven, passages
@@ -64,6 +65,17 @@ def broken_estimate(evidence: Evidence) -> Reading:
 
 async def broken_history() -> History:
     return BrokenHistory()
+
+
+def alike(n: int) -> FixedEstimator:
+    """The mean similarity of the answer to `n` samples."""
+
+    def mean(evidence: Evidence) -> Reading:
+        assert evidence.greedy_similarity is not None
+        value = sum(evidence.greedy_similarity) / n
+        return Signal("alike", value, value)
+
+    return FixedEstimator("alike", mean, Needs(samples=n, compare="similarity"))
 
 
 def history_of(question: str, thread: str | None = None) -> Callable[[], Awaitable[History]]:
@@ -157,6 +169,35 @@ SCENARIOS = {
         # The sample fails, the search succeeds, the draft from it fails: the large tier answers.
         ("draft", "sample", "retrieve", "draft", "draft"),
         degraded=1,
+    ),
+    "buys a comparison": Scenario(
+        Setup(
+            # Of three samples two share half their words with the answer, one is the answer.
+            (says("It is Paris", 0.5), *map(says, ("Is it Rome?", "It is Paris.", "It is Oslo"))),
+            LARGE,
+            retrieval=None,
+            buy=(BuyBand("alike", 0.3, 0.7),),
+            buyable=(alike(3),),
+            order=("alike", "min_token_prob"),
+            comparers={"similarity": LexicalComparer()},
+            threshold=2 / 3,
+        ),
+        Action.ANSWER,
+        "It is Paris",
+        ("draft", "sample", "compare"),
+    ),
+    "nothing is there that compares": Scenario(
+        Setup(
+            (says("Paris", 0.5), says("Rome")),
+            LARGE,
+            retrieval=None,
+            buy=(BuyBand("alike", 0.3, 0.7),),
+            buyable=(alike(1),),
+            order=("alike", "min_token_prob"),
+        ),
+        Action.ANSWER,
+        "Paris, France",
+        ("draft", "sample", "compare", "draft"),
     ),
     "buys from two shops": Scenario(
         Setup(

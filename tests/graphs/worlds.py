@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from surefoot.policies.threshold import BuyBand, RungRule, ThresholdPolicy
@@ -17,6 +17,7 @@ from surefoot.router.loop import open_run
 from surefoot.router.perform import Performer, Session
 from surefoot.router.plan import Plan, RetrievalPlan, TierPlan
 from surefoot.router.protocols import (
+    Comparer,
     Completion,
     Estimator,
     History,
@@ -26,6 +27,7 @@ from surefoot.router.protocols import (
     Policy,
     PrefixGate,
 )
+from surefoot.router.requests import CompareKind
 from surefoot.router.signals import Reading, Signal
 from surefoot.router.sizing import PromptSizer
 from surefoot.router.testing import FixedEstimator, FixedRetriever, FunctionModel, PlainPrompter
@@ -111,6 +113,7 @@ class Setup:
     free: tuple[Estimator, ...] = field(default_factory=lambda: (MinTokenProb(),))
     prefix_gate: PrefixGate | None = None
     history: Callable[[], Awaitable[History]] | None = None
+    comparers: Mapping[CompareKind, Comparer] = field(default_factory=dict)
     session: Session = field(default_factory=Session)
     question: str = QUESTION
 
@@ -153,7 +156,9 @@ async def build_world(setup: Setup) -> World:
     is_error = isinstance(setup.found, RunError)
     retriever = FixedRetriever(error=setup.found) if is_error else FixedRetriever(setup.found)  # type: ignore[arg-type]  # told apart by is_error
     history = None if setup.history is None else await setup.history()
-    performer = Performer(plan, models, prompter, retriever, history, now=lambda: AT)
+    performer = Performer(
+        plan, models, prompter, retriever, history, comparers=setup.comparers, now=lambda: AT
+    )
     return World(plan, performer, clock, models, retriever, history)
 
 

@@ -7,6 +7,7 @@ import errno
 import itertools
 import json
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -237,6 +238,83 @@ def test_a_signal_whose_needs_cannot_be_met_is_null() -> None:
     (row, *_) = asyncio.run(recorder.rows(asked(1)[0]))
 
     assert row.signals["paid"] is None
+
+
+class SharedWords:
+    """Similarity by the words that two texts share, noted."""
+
+    name, kind = "shared-words", "similarity"
+
+    def __init__(self, error: RunError | None = None) -> None:
+        self.sent: list[tuple[str, str]] = []
+        self.error = error
+
+    def compare(self, pairs: Sequence[tuple[str, str]]) -> Sequence[tuple[float, ...]]:
+        if self.error is not None:
+            raise self.error
+        self.sent += pairs
+        return [(len({*a.split()} & {*b.split()}) / 10,) for a, b in pairs]
+
+
+def comparing(world: World, comparer: SharedWords | None) -> Recorder:
+    """Records a signal that is the mean similarity of the samples to the answer."""
+
+    def alike(evidence: Evidence) -> Reading:
+        assert evidence.greedy_similarity is not None
+        value = sum(evidence.greedy_similarity) / len(evidence.greedy_similarity)
+        return Signal("alike", value, value)
+
+    buyable = (FixedEstimator("alike", alike, Needs(samples=3, compare="similarity")),)
+    plan = replace(world.plan, buyable=buyable)
+    comparers: Any = {} if comparer is None else {"similarity": comparer}
+    performer = Performer(plan, world.models, world.prompter, world.retriever, comparers=comparers)
+    ticks = itertools.count()
+    return Recorder(plan, performer, HOW, lambda: next(ticks) / 4)
+
+
+def test_answers_are_compared_for_the_signals_that_need_it() -> None:
+    seen = []
+    for question in asked(12):
+        comparer = SharedWords()
+        for row in asyncio.run(comparing(World(), comparer).rows(question)):
+            assert row.signal_costs == {"alike": pytest.approx(3 * row.cost)}
+            if row.extra["finish_reason"] != "stop":
+                assert row.signals["alike"] is None and "comparers" not in row.extra
+                continue
+            # "it is right" and "it is wrong" share two words, equal answers need no comparison.
+            seen.append(row.signals["alike"])
+            assert row.extra["comparers"] == {"similarity": "shared-words"}
+            assert row.extra["compare_latency_s"] == {"similarity": 0.25}
+        assert set(comparer.sent) <= {
+            ("it is right", "it is wrong"),
+            ("it is wrong", "it is right"),
+            *((f"it is {how}", "right but cut") for how in ("right", "wrong")),
+            *(("right but cut", f"it is {how}") for how in ("right", "wrong")),
+        }
+    # Per sample 1 where it is the answer, 0.2 or 0.1 for two or one of ten words, 0 for none.
+    means = {round(sum(three) / 3, 6) for three in itertools.product((1, 0.2, 0.1, 0), repeat=3)}
+    found = {round(value, 6) for value in seen if value is not None}
+    assert len(seen) > 20 and len(found) > 2 and found <= means
+
+
+def test_a_comparison_that_fails_ends_the_recording_as_a_model_does() -> None:
+    broken = SharedWords(UpstreamUnavailable("no memory"))
+    failing = [
+        question
+        for question in asked(8)
+        if _fails(comparing(World(), broken), question, "no memory")
+    ]
+    assert failing
+    assert _fails(comparing(World(), None), failing[0], r"set comparison\.similarity")
+
+
+def _fails(recorder: Recorder, question: Question, words: str) -> bool:
+    try:
+        asyncio.run(recorder.rows(question))
+    except UpstreamUnavailable as error:
+        assert re.search(words, str(error))
+        return True
+    return False
 
 
 def test_without_documents_or_hits_there_is_one_row_a_tier() -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
+from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
@@ -17,6 +20,8 @@ from surefoot.router.protocols import Completion, ModelCall, OnTokens, RecallQue
 from surefoot.router.requests import (
     Ask,
     Compare,
+    Compared,
+    CompareKind,
     Continue,
     Critique,
     Draft,
@@ -198,13 +203,113 @@ async def test_a_retriever_that_fails_or_is_not_there() -> None:
 
 @pytest.mark.parametrize(
     "request_",
-    [Ask("judge", 0, "a"), Compare((), "nli"), Critique("a")],
+    [Ask("judge", 0, "a"), Critique("a")],
     ids=lambda r: str(type(r)),
 )
 async def test_what_nothing_is_configured_for_is_said(request_: Request) -> None:
     kind = type(request_).__name__.lower()
     reply = await perform(request_)
     assert reply.outcome == Failure("unsupported", f"nothing is configured that can {kind}")
+
+
+# --- comparisons ----------------------------------------------------------------------------------
+
+
+class Lengths:
+    """Says of a pair how long its texts are; keeps what it was asked, and in which thread."""
+
+    name = "lengths"
+
+    def __init__(self, kind: CompareKind, value: tuple[float, ...] | RunError | None = None):
+        self.kind: CompareKind = kind
+        self.value = value
+        self.calls: list[Sequence[tuple[str, str]]] = []
+        self.threads: set[int] = set()
+        self.wait = threading.Event()
+        self.wait.set()
+
+    def compare(self, pairs: Sequence[tuple[str, str]]) -> Sequence[tuple[float, ...]]:
+        self.calls.append(pairs)
+        self.threads.add(threading.get_ident())
+        self.wait.wait(5.0)
+        if isinstance(self.value, RunError):
+            raise self.value
+        if self.value is not None:
+            return [self.value] * len(pairs)
+        return [(len(a) / 100, 1.0 - len(a) / 100, 0.0) for a, _ in pairs]
+
+
+async def test_nli_is_asked_of_question_and_answer_and_similarity_of_answers() -> None:
+    nli, similarity = Lengths("nli"), Lengths("similarity", (0.5,))
+    parts: dict[str, Any] = {"comparers": {"nli": nli, "similarity": similarity}}
+    pairs = (("a", "b"), ("bb", "a"))
+    reply = await perform(Compare(pairs, "nli"), **parts)
+    assert [list(call) for call in nli.calls] == [
+        [(f"{FRANCE} a", f"{FRANCE} b"), (f"{FRANCE} bb", f"{FRANCE} a")]
+    ]
+    n = (len(FRANCE) + 2) / 100
+    assert isinstance(reply.outcome, Compared)
+    assert [value[0] for value in reply.outcome.values] == pytest.approx([n, n + 0.01])
+    assert (reply.cost, reply.calls, reply.tokens) == (0.0, 0, 0)
+
+    assert (await perform(Compare(pairs, "similarity"), **parts)).outcome == Compared(((0.5,),) * 2)
+    assert similarity.calls == [pairs]
+
+    await perform(Compare(pairs, "nli"), question_in=False, **parts)
+    assert nli.calls[1] == pairs
+    assert threading.get_ident() not in nli.threads  # the event loop is left free
+
+
+async def test_many_pairs_come_in_pieces_and_none_is_no_question() -> None:
+    nli = Lengths("nli")
+    pairs = tuple(("x" * i, "y") for i in range(100))
+    reply = await perform(Compare(pairs, "nli"), comparers={"nli": nli}, question_in=False)
+    assert len(nli.calls) > 1 and [pair for call in nli.calls for pair in call] == list(pairs)
+    assert isinstance(reply.outcome, Compared)
+    assert [round(value[0] * 100) for value in reply.outcome.values] == list(range(100))
+    nli.calls.clear()
+    assert (await perform(Compare((), "nli"), comparers={"nli": nli})).outcome == Compared(())
+    assert nli.calls == []
+
+
+@pytest.mark.parametrize(
+    ("value", "kind", "words"),
+    [
+        (UpstreamUnavailable("no memory"), "unavailable", "no memory"),
+        ((0.5, 0.5), "malformed", "expected three probabilities"),
+        ((0.9, 0.9, 0.9), "malformed", "expected three probabilities"),
+    ],
+)
+async def test_a_comparer_that_fails(
+    value: tuple[float, ...] | RunError, kind: str, words: str
+) -> None:
+    reply = await perform(Compare((("a", "b"),), "nli"), comparers={"nli": Lengths("nli", value)})
+    assert isinstance(reply.outcome, Failure)
+    assert reply.outcome.kind == kind and words in reply.outcome.message
+
+
+@pytest.mark.parametrize("kind", ["nli", "similarity"])
+async def test_a_comparer_that_is_not_there(kind: CompareKind) -> None:
+    other: CompareKind = "nli" if kind == "similarity" else "similarity"
+    reply = await perform(Compare((), kind), comparers={other: Lengths(other)})
+    assert isinstance(reply.outcome, Failure)
+    assert reply.outcome.kind == "unsupported"
+    assert f"set comparison.{kind} = " in reply.outcome.message
+
+
+async def test_a_slow_comparison_is_given_up_when_its_time_is_up_and_ends_at_its_next_piece() -> (
+    None
+):
+    nli = Lengths("nli")
+    nli.wait.clear()
+    pairs = tuple(("x" * i, "y") for i in range(100))
+    start = time.monotonic()
+    reply = await perform(Compare(pairs, "nli", timeout_s=0.05), comparers={"nli": nli})
+    assert time.monotonic() - start < 0.5
+    assert reply.outcome == Failure("deadline", "no answer within 0.05 s")
+    nli.wait.set()
+    await asyncio.to_thread(time.sleep, 0.05)
+    assert len(nli.calls) == 1
 
 
 # --- history --------------------------------------------------------------------------------------

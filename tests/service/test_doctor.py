@@ -11,10 +11,14 @@ import pytest
 from redis import Redis
 
 from ..redis_fixture import RedisServer
+from ..tiny_encoders import tiny_nli
 from .doors import Done, Here, write_config
 from .endpoint import Endpoint, Says
 
-PARTS = ("configuration", "profile", "documents", "history", "critic", "tier.small", "tier.large")
+PARTS = (
+    *("configuration", "profile", "documents", "history", "comparison.similarity"),
+    *("comparison.nli", "critic", "tier.small", "tier.large"),
+)
 DOCS = ("[retrieval]", 'docs = "docs"')
 
 
@@ -156,6 +160,29 @@ def test_a_disk_without_room_for_an_index(
     unsure = here("ask", "Who painted the Mona Lisa?", "--config", config, "--json")
     assert (unsure.code, unsure.document["answer"]) == (0, "Leonardo da Vinci")
     assert unsure.document["degraded"][0].startswith("retriever: could not")
+
+
+def test_what_compares_is_loaded(here: Here, endpoint: Endpoint, tmp_path: Path) -> None:
+    nothing = here("doctor", "--config", write_config(tmp_path, endpoint), "--json").document
+    assert nothing["comparison.similarity.detail"].startswith("lexical:")
+    assert nothing["comparison.nli.detail"] == "none: signals that compare by nli are out"
+
+    folder = tiny_nli(tmp_path / "nli")
+    rest = ("[retrieval]", "enabled = false", "[comparison]", 'nli = "transformers:./nli"')
+    config = write_config(tmp_path, endpoint, rest=rest)
+    done = here("doctor", "--config", config, "--json")
+    assert failing(done) == []
+    assert done.document["comparison.nli.detail"].startswith("transformers:nli@")
+    assert done.document["comparison.nli.pair_ms"] >= 0
+
+    (folder / "model.safetensors").write_bytes(b"rubbish")
+    done = here("doctor", "--config", config, "--json")
+    assert failing(done) == ["comparison.nli"]
+    assert "cannot be loaded" in done.document["comparison.nli.detail"]
+    (folder / "config.json").unlink()
+    done = here("doctor", "--config", config, "--json")
+    assert failing(done) == ["comparison.nli"]
+    assert "holds no model" in done.document["comparison.nli.detail"]
 
 
 @pytest.mark.parametrize("content", [None, "tiers = 3", "[["])
