@@ -21,6 +21,8 @@ __all__ = ["cli", "main"]
 _COMMANDS = {
     "ask": "one gated answer, with the decision trail",
     "chat": "the same, many turns, with history",
+    "score": "signals for recorded answers: one line of numbers for each",
+    "estimators": "what can be read from an answer, what it needs and costs",
     "record": "draft every rung for a question set: the outcome table that `fit` reads",
     "fit": "calibrate and choose a policy from recorded outcomes",
     "replay": "a policy over recorded outcomes, beside simple rules",

@@ -93,6 +93,7 @@ def _estimate(estimate: Estimate | Unavailable | None) -> dict[str, Any] | None:
             "signal": estimate.signal,
             "calibrated": estimate.calibrated,
             "calibrator": estimate.calibrator,
+            **({} if estimate.fallback is None else {"fallback": estimate.fallback}),
         }
     return None if estimate is None else {"unavailable": estimate.reason}
 

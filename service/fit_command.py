@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
 from ..router.errors import UsageError
 from .options import json_option, seed_option
 
+if TYPE_CHECKING:
+    from ..policies.choosing import Calibrating
+
 __all__ = ["command"]
+
+# As in policies.choosing, which is not imported for a mere --help.
+_KINDS = ("temperature", "platt", "beta", "isotonic", "histogram")
 
 
 @click.command("fit", short_help="calibrate and choose a policy")
@@ -18,6 +26,21 @@ __all__ = ["command"]
 @click.option("--uncertified", is_flag=True, help="Fit without testing an error rate.")
 @click.option("--error-price", type=float, help="What a wrong answer costs; else 50 attempts.")
 @click.option("--abstain-price", type=float, help="What an abstention costs; else half an error.")
+@click.option(
+    "--calibration",
+    "kinds",
+    type=click.Choice(["auto", *_KINDS]),
+    multiple=True,
+    help="Kind of calibrators; given several times, the best of these for each signal. auto: the "
+    "simplest of all kinds that is not clearly worse than the best.",
+)
+@click.option(
+    "--combine",
+    type=click.Choice(["auto", "none", "logistic", "boosted"]),
+    default="auto",
+    show_default=True,
+    help="Combine signals: where clearly better than one alone, never, or in this way throughout.",
+)
 @seed_option
 @click.option("--out", "target", type=click.Path(path_type=Path), required=True)
 @json_option
@@ -26,6 +49,8 @@ def command(
     uncertified: bool,
     error_price: float | None,
     abstain_price: float | None,
+    kinds: tuple[str, ...],
+    combine: str,
     seed: int,
     target: Path,
     as_json: bool,
@@ -59,7 +84,7 @@ def command(
     with progress_bar() as progress:
         profile = fit_uncertified(
             table,
-            fit_settings(table, prices, seed),
+            replace(fit_settings(table, prices, seed), calibrating=_calibrating(kinds, combine)),
             fitted_on(table, outcomes, utc_now()),
             progress,
         )
@@ -75,3 +100,11 @@ def command(
     console.print(replay_table(report, profile.names))
     console.print(advice_lines(profile.advice))
     console.print(f"profile: {target}  {profile.fingerprint[:12]}")
+
+
+def _calibrating(kinds: tuple[str, ...], combine: str) -> Calibrating:
+    from ..policies.choosing import KINDS, Calibrating
+
+    one_of_all = not kinds or "auto" in kinds
+    named = KINDS if one_of_all else tuple(dict.fromkeys(kinds))
+    return Calibrating(cast(Any, named), cast(Any, combine), one_standard_error=one_of_all)

@@ -97,6 +97,8 @@ def _bar(estimate: Estimate, compared: tuple[Comparison, ...], *, is_sure: bool)
     line.append(" and".join(f" {_relation(one)}" for one in own))
     kind = "calibrated" if estimate.calibrated else "not calibrated"
     line.append(f"  {estimate.signal}, {kind}", style="dim")
+    if estimate.fallback is not None:
+        line.append(f" (unavailable: {estimate.fallback})", style="dim")
     for one in compared:
         if one not in own:  # of another attempt, say
             line.append(f"  {one.name} {one.value:.2f} {_relation(one)}")

@@ -31,7 +31,7 @@ from .doors import PROGRAM, Here, run, write_config
 from .endpoint import Endpoint
 
 FRANCE = "What is the capital of France?"
-COMMANDS = ("ask", "chat", "record", "fit", "replay", "doctor")
+COMMANDS = ("ask", "chat", "score", "estimators", "record", "fit", "replay", "doctor")
 
 
 # --- usage --------------------------------------------------------------------------------------
