@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from ..batch import Batch, BatchEstimator
-from ..content import special_flags
-from ..evidence import Evidence, Nli, Token
-from ..hygiene import MISSING_TOKEN, Checked
+from ..evidence import Alternative, Evidence, Nli, Token
+from ..hygiene import FEW_CANDIDATES, MISSING_TOKEN, POSITIVE_LOGPROB, Checked
 from ..making import maker
 from ..protocols import Needs
-from ..signals import Reading, Signal, Unavailable
+from ..signals import Detail, Reading, Signal, Unavailable
+from .token_sar import counting
 from .views import checked_answers
 
 __all__ = ["Ccp", "claim_logprob", "joint_label"]
@@ -22,27 +22,28 @@ _make_signal = maker(Signal)
 
 _MOST = 10  # alternatives looked at
 _SENTINEL, _ROUNDING = -9999.0, 1e-6
+_LARGEST_EXPONENT = 700.0
 
 Label = Literal["contradiction", "neutral", "entailment"]
-_LABELS: tuple[Label, Label, Label] = ("contradiction", "neutral", "entailment")
 
 
 def joint_label(forward: Nli, backward: Nli) -> Label:
     """What two texts are to each other by the likeliest label in either direction.
 
     Equal labels keep; entailment against contradiction is neutral; otherwise the label that is not
-    neutral wins.
+    neutral wins. Of equally likely labels the one that stands first in `Nli` is taken.
     """
     one, other = _label(forward), _label(backward)
-    if one == other:
+    if one == other or other == "neutral":
         return one
-    if "neutral" not in (one, other):
-        return "neutral"
-    return other if one == "neutral" else one
+    return other if one == "neutral" else "neutral"
 
 
 def _label(triple: Nli) -> Label:
-    return _LABELS[max(range(3), key=triple.__getitem__)]
+    contradiction, neutral, entailment = triple
+    if contradiction >= neutral:
+        return "contradiction" if contradiction >= entailment else "entailment"
+    return "neutral" if neutral >= entailment else "entailment"
 
 
 def claim_logprob(
@@ -52,36 +53,60 @@ def claim_logprob(
 
     The token itself entails; alternatives that are neutral to it are about something else and
     count nowhere.
+
+    Args:
+        nli: one pair per alternative of the token, or of its first ten and more.
     """
     given = token.top_logprobs
-    if len(nli) < min(len(given), _MOST):
-        return Unavailable(f"expected NLI for {len(given)} alternatives, got {len(nli)}")
-    entailing, opposed = {token.token: logprob}, dict[str, float]()
-    ranked = sorted(range(len(given)), key=lambda i: -_usable(given[i].logprob))[:_MOST]
+    misfit = Unavailable(f"expected NLI for {len(given)} alternatives, got {len(nli)}")
+    if len(nli) > len(given) or len(nli) < min(len(given), _MOST):
+        return misfit
+    ranked = _ranked(given)
+    if not ranked or (len(ranked) == 1 and given[ranked[0]].token == token.token):
+        return FEW_CANDIDATES
+    if given[ranked[0]].logprob > _ROUNDING:
+        return POSITIVE_LOGPROB
+    entailing, opposed = [logprob], list[float]()
     for i in ranked:
         other = given[i]
-        if not other.logprob > _SENTINEL or other.token == token.token:
+        if other.token == token.token:
             continue
-        if other.logprob > _ROUNDING:
-            return Unavailable("positive logprob")
         if i >= len(nli):
-            return Unavailable(f"expected NLI for {len(given)} alternatives, got {len(nli)}")
-        if not all(_is_distribution(triple) for triple in nli[i]):
+            return misfit
+        forward, backward = nli[i]
+        if not (_is_distribution(forward) and _is_distribution(backward)):
             return Unavailable("expected NLI probabilities that sum to 1")
-        label = joint_label(*nli[i])
+        label = joint_label(forward, backward)
         if label != "neutral":
             side = entailing if label == "entailment" else opposed
-            side[other.token] = max(side.get(other.token, other.logprob), other.logprob)
-    same = _log_sum(entailing.values())
-    return min(same - _log_sum([same, *opposed.values()]), 0.0)
+            side.append(min(other.logprob, 0.0))
+    if not opposed:
+        return 0.0
+    same = _log_sum(entailing)
+    return min(same - _log_sum([same, *opposed]), 0.0)
 
 
-def _usable(logprob: float) -> float:
-    return logprob if logprob > _SENTINEL else -math.inf  # a NaN fails the comparison
+def _ranked(given: Sequence[Alternative]) -> list[int]:
+    """The ten most probable usable alternatives, each token once; equals as listed."""
+    logprobs = [other.logprob for other in given]
+    usable = [i for i, logprob in enumerate(logprobs) if logprob > _SENTINEL]  # a NaN is not
+    usable.sort(key=logprobs.__getitem__, reverse=True)
+    best: dict[str, int] = {}
+    for i in usable:
+        best.setdefault(given[i].token, i)
+        if len(best) == _MOST:
+            break
+    return list(best.values())
 
 
 def _is_distribution(triple: Nli) -> bool:
-    return all(p >= -_ROUNDING for p in triple) and abs(sum(triple) - 1.0) < 1e-3
+    contradiction, neutral, entailment = triple
+    return (
+        contradiction >= -_ROUNDING
+        and neutral >= -_ROUNDING
+        and entailment >= -_ROUNDING
+        and abs(contradiction + neutral + entailment - 1.0) < 1e-3
+    )
 
 
 def _log_sum(logprobs: Iterable[float]) -> float:
@@ -97,8 +122,10 @@ class Ccp(BatchEstimator):
     Per token the alternatives that entail the answer as written (itself included) against those
     that entail or contradict it, by `alternatives_nli`: the ten most probable, both directions.
     `raw` = -exp(sum of the logarithms), in [-1, 0], high is unsure; `value` = -raw. Control tokens
-    are left out. Unavailable where the answer is empty, hygiene finds fault, the NLI is absent or
-    does not fit, or a token lacks its logprob.
+    and the syntax of a tool call are left out; every other token counts, white space and
+    punctuation included. `k` in the details is the fewest alternatives of a token. Unavailable
+    where the answer is empty, hygiene finds fault, the NLI is absent or does not fit, or a token
+    lacks its logprob or has fewer than two candidates.
 
     Source: Fadeeva et al. 2024, "Fact-Checking the Output of Large Language Models via Token-Level
     Uncertainty Quantification" (CCP), arXiv 2403.04696.
@@ -123,19 +150,18 @@ class Ccp(BatchEstimator):
             return Unavailable(
                 f"expected NLI for each of {len(checked.tokens)} tokens, got {len(nli)}"
             )
+        counts = counting(checked)
         terms = []
-        rows = zip(
-            checked.tokens, checked.logprobs, nli, special_flags(checked.tokens), strict=True
-        )
-        for token, logprob, judged, special in rows:
-            if special:
+        for i, (token, logprob) in enumerate(zip(checked.tokens, checked.logprobs, strict=True)):
+            if not counts[i]:
                 continue
             if logprob is None:
                 return MISSING_TOKEN
-            term = claim_logprob(token, logprob, judged)
+            term = claim_logprob(token, logprob, nli[i])
             if isinstance(term, Unavailable):
                 return term
             terms.append(term)
-        value = math.exp(max(math.fsum(terms), -700.0))
-        details = {"tokens": len(terms), **checked.counts()}
+        value = math.exp(max(math.fsum(terms), -_LARGEST_EXPONENT))
+        k = min(len(token.top_logprobs) for i, token in enumerate(checked.tokens) if counts[i])
+        details: dict[str, Detail] = {"tokens": len(terms), "k": k, **checked.counts()}
         return _make_signal(self.name, value, -value, "uncertainty", details)

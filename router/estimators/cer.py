@@ -5,14 +5,15 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import ClassVar
 
 from ..batch import Batch, BatchEstimator
-from ..hygiene import MISSING_TOKEN, Checked
+from ..content import special_flags
+from ..hygiene import MISSING_TOKEN, TOOL_CALL, Checked
 from ..making import maker
 from ..protocols import Needs
 from ..signals import Detail, Reading, Signal, Unavailable
+from ..text import content_words
 from .views import checked_answers
 
 __all__ = ["Cer", "critical_spans"]
@@ -20,52 +21,63 @@ __all__ = ["Cer", "critical_spans"]
 _make_signal = maker(Signal)
 
 _LARGEST_EXPONENT = 700.0
-_STEP_END = re.compile(r"[.!?](?:\s+|$)|\n+")
+# A full stop after an initial or a form of address ends no step.
+_STEP_END = re.compile(
+    r"(?<!\b[A-Z])(?<!\b(?:Mr|Ms|Dr|St|Jr|Sr|Mt))(?<!\bMrs)(?<!\bProf)[.!?]+(?:\s+|$)|\n+"
+)
+_LIST_MARK = re.compile(r"^[ \t]*\d{1,2}[.)](?=[ \t]+\S)", re.MULTILINE)
 _WORD = re.compile(r"\d+(?:[.,]\d+)*|[^\W\d_]+(?:['\u2019-][^\W\d_]+)*")
+_APOSTROPHE = re.compile("['\u2019]")
+
+Spans = tuple[tuple[int, int], ...]
 
 
-@lru_cache(maxsize=1024)
-def critical_spans(text: str) -> tuple[tuple[tuple[int, int], ...], ...]:
+def critical_spans(text: str) -> tuple[Spans, ...]:
     """Per step (sentence or line) that has any, where its numbers and proper nouns stand.
 
-    A number is a run of digits with its separators. A proper noun is a capitalized word that does
-    not merely open its step, or a word of two capitals or more; a step of one word is its noun.
+    A number is a run of digits with its separators, marks of a numbered list aside. A proper noun
+    is a word with a capital inside ("NASA", "iPhone"), or a capitalized one that is no function
+    word ("I", "The") and does not merely open its step: it stands further in, is the step's only
+    word, or the next word is capitalized too.
     """
+    plain = _LIST_MARK.sub(lambda mark: " " * len(mark.group()), text)
     steps = []
     start = 0
-    for end in [*(mark.end() for mark in _STEP_END.finditer(text)), len(text)]:
-        words = list(_WORD.finditer(text, start, end))
-        spans = tuple(
-            word.span()
-            for place, word in enumerate(words)
-            if _is_critical(word.group(), opens=place == 0 and len(words) > 1)
-        )
+    for end in [*(mark.end() for mark in _STEP_END.finditer(plain)), len(plain)]:
+        words = list(_WORD.finditer(plain, start, end))
+        spans = tuple([words[i].span() for i in range(len(words)) if _is_critical(words, i)])
         if spans:
             steps.append(spans)
         start = end
     return tuple(steps)
 
 
-def _is_critical(word: str, *, opens: bool) -> bool:
-    if word[0].isdecimal():
+def _is_critical(words: list[re.Match[str]], place: int) -> bool:
+    word = words[place].group()
+    if word[0].isdecimal() or any(map(str.isupper, word[1:])):
         return True
-    capitals = sum(map(str.isupper, word))
-    return capitals > 1 or (word[0].isupper() and not opens)
+    if not word[0].isupper() or not content_words(_APOSTROPHE.split(word)[0]):
+        return False
+    if place or len(words) == 1:
+        return True
+    after = words[1]
+    return after.start() == words[0].end() + 1 and after.group()[0].isupper()
 
 
 @dataclass(frozen=True, slots=True)
 class Cer(BatchEstimator):
-    """U = -sum of j m_j / sum of j over steps j = 1, 2, ..., m_j = sum of log p of a step's
-    critical tokens.
+    """U = -sum of j m_j / sum of j, over the steps j = 1, 2, ... that have critical tokens.
 
-    Critical are the tokens of numbers and proper nouns; later steps, which rest on the earlier,
-    weigh more. `raw` is U in nats, in [0, inf), high is unsure; `value` is exp(-U). Unavailable
-    where the answer is empty or a tool call, hygiene finds fault, there is no number and no proper
-    noun, or a critical token lacks its logprob.
+    m_j is the sum of log p over a step's critical tokens, those of numbers and proper nouns; later
+    steps, which rest on the earlier, weigh more. `raw` is U in nats, in [0, inf), high is unsure;
+    `value` is exp(-U). Unavailable where the answer is empty or a tool call, hygiene finds fault,
+    there is no number and no proper noun, or a critical token lacks its logprob.
 
     Source: Razghandi, Hosseini and Baghshah 2025, "CER: Confidence Enhanced Reasoning in LLMs",
-    arXiv 2502.14634. Departure: proper nouns are found by their capitals and not by a tagger
-    (which has to be downloaded), so that languages without capitals have numbers only.
+    arXiv 2502.14634, with the product within a step and the weighted mean over steps. Departures:
+    the mean is of logarithms, since that of probabilities hides a hopeless step; and proper nouns
+    are found by their capitals instead of a tagger (which has to be downloaded), so that of
+    languages without capitals only numbers count.
     """
 
     name: ClassVar[str] = "cer"
@@ -81,33 +93,44 @@ class Cer(BatchEstimator):
 
     def _read(self, checked: Checked) -> Reading:
         if checked.arguments is not None:
-            return Unavailable("tool call")
-        steps = critical_spans("".join([token.token for token in checked.tokens]))
+            return TOOL_CALL
+        steps = _steps(checked)
         if not steps:
             return Unavailable("no number and no proper noun")
-        sums, used = [], 0
-        for spans in steps:
-            positions = _touched(checked, spans)
-            logprobs = [checked.logprobs[i] for i in positions]
+        sums = []
+        for logprobs in steps:
             present = [logprob for logprob in logprobs if logprob is not None]
             if len(present) < len(logprobs):
                 return MISSING_TOKEN
             sums.append(math.fsum(present))
-            used += len(present)
         weighted = [place * total for place, total in enumerate(sums, start=1)]
         raw = abs(math.fsum(weighted)) / (len(sums) * (len(sums) + 1) / 2)
-        details: dict[str, Detail] = {"tokens": used, "steps": len(sums), **checked.counts()}
+        details: dict[str, Detail] = {
+            "tokens": sum(map(len, steps)),
+            "steps": len(steps),
+            **checked.counts(),
+        }
         value = math.exp(-min(raw, _LARGEST_EXPONENT))
         return _make_signal(self.name, value, raw, "uncertainty", details)
 
 
-def _touched(checked: Checked, spans: tuple[tuple[int, int], ...]) -> list[int]:
-    """The tokens that share a character with one of the spans."""
-    found = []
+def _steps(checked: Checked) -> list[list[float | None]]:
+    """Per step that has any, the logprobs of the tokens that share a character with its spans."""
+    flags = special_flags(checked.tokens)
+    pieces = [
+        " " * len(token.token) if control else token.token
+        for token, control in zip(checked.tokens, flags, strict=True)
+    ]
+    text = "".join(pieces)
+    steps = critical_spans(text)
+    owner = [0] * len(text)
+    for step, spans in enumerate(steps, start=1):
+        for begin, end in spans:
+            owner[begin:end] = [step] * (end - begin)
+    found: list[list[float | None]] = [[] for _ in range(len(steps) + 1)]
     place = 0
-    for position, token in enumerate(checked.tokens):
-        after = place + len(token.token)
-        if any(place < end and after > begin for begin, end in spans):
-            found.append(position)
+    for piece, logprob in zip(pieces, checked.logprobs, strict=True):
+        after = place + len(piece)
+        found[max(owner[place:after], default=0)].append(logprob)
         place = after
-    return found
+    return [logprobs for logprobs in found[1:] if logprobs]

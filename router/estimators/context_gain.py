@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from ..answers import class_of
+from ..answers import answer_class
 from ..batch import Batch, BatchEstimator
 from ..evidence import Evidence
 from ..hygiene import answer_problem
 from ..making import maker
 from ..protocols import Needs
 from ..signals import Detail, Reading, Signal, Unavailable
-from ..text import normalize_answer
-from .candidate_measures import entropy
+from ..tool_calls import is_tool_call
 from .candidate_table import candidate_table, measured_rows
 
 if TYPE_CHECKING:
@@ -24,26 +23,33 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-__all__ = ["CkPlugGain", "ContextAgreement", "relative_top_entropy", "token_f1"]
+__all__ = ["CkPlugGain", "ContextAgreement", "relative_top_entropy", "word_f1"]
 
 _make_signal = maker(Signal)
 
 _RELATIVE_TOP, _KEPT_AT_LEAST = 0.01, 10
 
+_Spread = tuple[float, dict[str, Detail]]
+
 
 def relative_top_entropy(logprobs: Array) -> Array:
-    """(n,): entropy in nats of the candidates with p >= 0.01 p(1), of the ten best at least.
+    """(n,): entropy in nats of the candidates with p >= 0.01 p(1), but of the ten best at least.
+
+    They are renormalized to 1; what is as probable as the tenth counts with it.
 
     Args:
         logprobs: (n, k), each row highest first.
     """
     import numpy as np
 
-    kept = logprobs >= logprobs[:, :1] + math.log(_RELATIVE_TOP)
-    kept[:, :_KEPT_AT_LEAST] = True
-    if kept.all():
-        return entropy(logprobs)
-    return np.array([entropy(row[None, mask])[0] for row, mask in zip(logprobs, kept, strict=True)])
+    best = logprobs[:, :1]
+    tenth = logprobs[:, min(_KEPT_AT_LEAST, logprobs.shape[1]) - 1, None]
+    below = logprobs < np.minimum(best + math.log(_RELATIVE_TOP), tenth)
+    gaps = np.where(below, 0.0, logprobs - best)
+    weights = np.where(below, 0.0, np.exp(gaps))
+    totals = weights.sum(axis=1)
+    found: Array = np.maximum(np.log(totals) - (weights * gaps).sum(axis=1) / totals, 0.0)
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,47 +77,58 @@ class CkPlugGain(BatchEstimator):
 
     def estimate_batch(self, batch: Batch) -> list[Reading]:
         """One reading a record."""
-        alone = [record.without_context for record in batch.records]
-        with_context = self._entropies(batch)
-        known = [
-            replace(record, greedy=other)
-            for record, other in zip(batch.records, alone, strict=True)
-            if other is not None
-        ]
-        without = iter(self._entropies(Batch(known)))
+        alone = Batch(
+            [
+                Evidence(record.question, record.without_context)
+                for record in batch.records
+                if record.without_context is not None
+            ]
+        )
+        outside = iter(self._spreads(alone))
         return [
-            self._reading(inside, next(without) if other is not None else None)
-            for inside, other in zip(with_context, alone, strict=True)
+            self._reading(inside, None if record.without_context is None else next(outside))
+            for record, inside in zip(batch.records, self._spreads(batch), strict=True)
         ]
 
-    def _entropies(self, batch: Batch) -> list[float | Unavailable]:
+    def _spreads(self, batch: Batch) -> list[_Spread | Unavailable]:
+        """Per record the mean entropy of its answer, and from how many candidates."""
         table = batch.shared(candidate_table, self.content_filter)
         means = table.means(batch.shared(measured_rows, self.content_filter, relative_top_entropy))
-        found = iter(means.tolist())
+        found = iter(zip(means.tolist(), table.details, strict=True))
         return [next(found) if problem is None else problem for problem in table.problems]
 
-    def _reading(self, inside: float | Unavailable, outside: float | Unavailable | None) -> Reading:
+    def _reading(
+        self, inside: _Spread | Unavailable, outside: _Spread | Unavailable | None
+    ) -> Reading:
         if isinstance(inside, Unavailable):
             return inside
         if outside is None:
             return Unavailable("no answer without context")
         if isinstance(outside, Unavailable):
             return Unavailable(f"without context: {outside.reason}")
-        raw = outside - inside
+        entropy_with, shared = inside
+        entropy_without, alone = outside
+        raw = entropy_without - entropy_with
         details: dict[str, Detail] = {
-            "entropy_with": inside,
-            "entropy_without": outside,
-            "conflict_test": outside < 2.0 * inside,
+            "entropy_with": entropy_with,
+            "entropy_without": entropy_without,
+            "conflict_test": entropy_without < 2.0 * entropy_with,
+            "k": shared["k"],
+            "k_without": alone["k"],
+            "filter": shared["filter"],
         }
         return _make_signal(self.name, 1.0 / (1.0 + math.exp(-raw)), raw, "confidence", details)
 
 
-def token_f1(one: str, other: str) -> float:
-    """F1 of the words that two answers share, normalized, in [0, 1]; 1 where both are empty."""
-    first, second = Counter(normalize_answer(one).split()), Counter(normalize_answer(other).split())
-    if not first or not second:
-        return float(first == second)
-    return 2.0 * (first & second).total() / (first.total() + second.total())
+def word_f1(one: str, other: str) -> float:
+    """F1 of the words that two answers share, each word as often as it occurs, in [0, 1].
+
+    Words are those of the answers' classes, so that equal answers score 1; an empty answer scores
+    0 with any other.
+    """
+    first, second = (Counter(answer_class(text).split()) for text in (one, other))
+    total = first.total() + second.total()
+    return 2.0 * (first & second).total() / total if total else 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +158,8 @@ class ContextAgreement(BatchEstimator):
         alone = record.without_context
         if alone is None:
             return Unavailable("no answer without context")
-        equal = class_of(record.greedy) == class_of(alone)
-        score = 1.0 if equal else token_f1(record.greedy.text, alone.text)
+        if is_tool_call(alone):
+            return Unavailable("without context: tool call")
+        equal = answer_class(record.greedy.text) == answer_class(alone.text)
+        score = word_f1(record.greedy.text, alone.text)
         return _make_signal(self.name, score, score, "confidence", {"equal": equal})

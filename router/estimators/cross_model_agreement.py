@@ -26,8 +26,7 @@ class CrossModelAgreement(BatchEstimator):
     ties are many. The details name the peers that agree. A peer whose tool call was cut off is
     left out and counted. Unavailable where the answer is empty and where no peer has one.
 
-    Source: ours; agreement as a routing signal goes back to ensembles, e.g. Bouchard and Chauhan
-    2025 (UQLM), arXiv 2504.19254.
+    Source: ours, the vote of an ensemble read as confidence.
     """
 
     name: ClassVar[str] = "cross_model_agreement"

@@ -11,11 +11,15 @@ from typing import ClassVar
 from ..batch import Batch, BatchEstimator
 from ..evidence import Evidence, Passage
 from ..hygiene import answer_problem
+from ..making import maker
 from ..protocols import Needs
 from ..signals import Detail, Reading, Signal, Unavailable
 from ..text import content_words
+from .passage_words import passage_words
 
 __all__ = ["LexicalSupport"]
+
+_make_signal = maker(Signal)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,24 +56,25 @@ class LexicalSupport(BatchEstimator):
 
     def estimate_batch(self, batch: Batch) -> list[Reading]:
         """One reading a record."""
-        return [self._read(record) for record in batch.records]
+        texts = batch.shared(passage_words)
+        return [self._read(record, held) for record, held in zip(batch.records, texts, strict=True)]
 
-    def _read(self, evidence: Evidence) -> Reading:
+    def _read(self, evidence: Evidence, texts: Sequence[Sequence[str]]) -> Reading:
         problem = answer_problem(evidence.greedy)
         if problem is not None:
             return problem
-        if not evidence.passages:
+        if not texts:
             return Unavailable("no passages")
         words = sorted(set(content_words(evidence.greedy.text)))
         if not words:
             return Unavailable("no content words")
-        counts = [_word_counts(passage) for passage in evidence.passages]
+        counts = [Counter(held) for held in texts]
         idf = _idf(words, [*counts, Counter(content_words(evidence.question))])
         overlaps = self._overlaps(idf, counts)
         raw = max(overlaps) / math.fsum(idf.values())
         best = _first_id(evidence.passages, overlaps)
         details: dict[str, Detail] = {"passage": best, "words": len(words), "passages": len(counts)}
-        return Signal(self.name, min(raw, 1.0), raw, "confidence", details)
+        return _make_signal(self.name, min(raw, 1.0), raw, "confidence", details)
 
     def _overlaps(self, idf: dict[str, float], counts: Sequence[Counter[str]]) -> list[float]:
         lengths = [counted.total() for counted in counts]
@@ -91,10 +96,6 @@ def _first_id(passages: Sequence[Passage], overlaps: Sequence[float]) -> str:
     most = max(overlaps)
     pairs = zip(passages, overlaps, strict=True)
     return min(passage.id for passage, overlap in pairs if overlap == most)
-
-
-def _word_counts(passage: Passage) -> Counter[str]:
-    return Counter(content_words(f"{passage.title} {passage.text}"))
 
 
 def _idf(words: Sequence[str], documents: Sequence[Counter[str]]) -> dict[str, float]:

@@ -15,7 +15,7 @@ from ..protocols import Needs
 from ..signals import Detail, Reading, Signal, Unavailable
 from .views import checked_answers
 
-__all__ = ["TokenSar", "relevance_weights", "token_sar_weighted"]
+__all__ = ["TokenSar", "counting", "relevance_weights", "token_sar_weighted"]
 
 _make_signal = maker(Signal)
 
@@ -23,13 +23,22 @@ _LARGEST_EXPONENT = 700.0
 _ROUNDING = 1e-6  # models' similarities end a little outside of [0, 1]
 
 
+def counting(checked: Checked) -> list[bool]:
+    """Which tokens count: all but control tokens, of a tool call its arguments' values only."""
+    if checked.arguments:
+        inside = frozenset(checked.arguments)
+        return [i in inside for i in range(len(checked.tokens))]
+    flags = [not control for control in special_flags(checked.tokens)]
+    return flags if any(flags) else [True] * len(flags)
+
+
 def relevance_weights(
     checked: Checked, similarities: Sequence[float]
 ) -> tuple[list[float], bool] | Unavailable:
-    """Per token its share of the relevance, and whether all tokens had to count alike.
+    """Per token its share of the relevance, and whether several tokens had to count alike.
 
-    R = 1 - similarity of the answer to the answer without the token, 0 for control tokens; the
-    shares sum to 1. Where nothing is relevant, all tokens but control tokens count alike.
+    R = 1 - similarity of the answer to the answer without the token, 0 for tokens that do not
+    count; the shares sum to 1. Where nothing is relevant, all tokens that count count alike.
     """
     tokens = checked.tokens
     if len(similarities) != len(tokens):
@@ -38,18 +47,16 @@ def relevance_weights(
         )
     if not all(-_ROUNDING <= one <= 1.0 + _ROUNDING for one in similarities):
         return Unavailable("expected token similarities in [0, 1]")
-    special = special_flags(tokens)
+    counts = counting(checked)
     relevance = [
-        0.0 if control else min(max(1.0 - one, 0.0), 1.0)
-        for one, control in zip(similarities, special, strict=True)
+        min(max(1.0 - one, 0.0), 1.0) if counted else 0.0
+        for one, counted in zip(similarities, counts, strict=True)
     ]
     total = math.fsum(relevance)
     if total > 0.0:
         return [one / total for one in relevance], False
-    counted = len(special) - sum(special)
-    if not counted:
-        return [1.0 / len(special)] * len(special), True
-    return [0.0 if control else 1.0 / counted for control in special], True
+    together = sum(counts)
+    return [1.0 / together if counted else 0.0 for counted in counts], together > 1
 
 
 def token_sar_weighted(checked: Checked, similarities: Sequence[float]) -> float | Unavailable:
@@ -73,10 +80,11 @@ class TokenSar(BatchEstimator):
     """U = -sum of w log p over the greedy answer's tokens, w their share of the relevance.
 
     Relevance R = 1 - g(question + answer, the same without the token), g a sentence similarity
-    given as `greedy_token_similarity`; w = R / sum of R. Control tokens have none. `raw` is U in
-    nats, in [0, inf), high is unsure; `value` is exp(-U). Where no token is relevant all count
-    alike, and the details say `equal_weights`. Unavailable where the answer is empty, hygiene
-    finds fault, the similarities are absent or do not fit, or a relevant token lacks its logprob.
+    given as `greedy_token_similarity`; w = R / sum of R. Control tokens have none, nor has the
+    syntax of a tool call. `raw` is U in nats, in [0, inf), high is unsure; `value` is exp(-U).
+    Where no token is relevant all count alike, and the details say `equal_weights`. Unavailable
+    where the answer is empty, hygiene finds fault, the similarities are absent or do not fit, or a
+    relevant token lacks its logprob.
 
     Source: Duan et al. 2024, "Shifting Attention to Relevance: Towards the Predictive Uncertainty
     Quantification of Free-Form Large Language Models" (SAR), arXiv 2307.01379.
@@ -105,7 +113,8 @@ class TokenSar(BatchEstimator):
         raw = _weighted(checked, weights)
         if isinstance(raw, Unavailable):
             return raw
-        details: dict[str, Detail] = {"tokens": len(weights), **checked.counts()}
+        used = sum(weight > 0.0 for weight in weights)
+        details: dict[str, Detail] = {"tokens": used, **checked.counts()}
         if equal:
             details["equal_weights"] = True
         value = math.exp(-min(raw, _LARGEST_EXPONENT))

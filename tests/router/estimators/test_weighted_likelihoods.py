@@ -1,41 +1,27 @@
-"""Likelihoods whose tokens do not count alike: by relevance, by claim, by what they commit to."""
+"""Likelihoods whose tokens do not count alike: by relevance and by claim."""
 
 from __future__ import annotations
 
 import math
+import random
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from surefoot.router.estimators.ccp import Ccp, joint_label
-from surefoot.router.estimators.cer import Cer, critical_spans
+from surefoot.router.estimators.cer import Cer
 from surefoot.router.estimators.token_sar import TokenSar, token_sar_weighted
 from surefoot.router.evidence import Alternative, Evidence, Generation, Nli, Token, ToolCall
 from surefoot.router.hygiene import Checked, check
-from surefoot.router.protocols import Estimator
-from surefoot.router.signals import Signal, Unavailable
+from surefoot.router.signals import Signal
+
+from .judged_records import read, reason
+from .spelled_answers import answer
 
 SAME: Nli = (0.1, 0.2, 0.7)
 OTHER: Nli = (0.7, 0.2, 0.1)
 NEITHER: Nli = (0.2, 0.6, 0.2)
-
-
-def answer(*pieces: tuple[str, float]) -> Generation:
-    tokens = tuple(Token(text, math.log(p)) for text, p in pieces)
-    return Generation("".join(text for text, _ in pieces), tokens)
-
-
-def read(found: Estimator, evidence: Evidence) -> Signal:
-    signal = found.estimate(evidence)
-    assert isinstance(signal, Signal), signal
-    return signal
-
-
-def reason(found: Estimator, evidence: Evidence) -> str:
-    reading = found.estimate(evidence)
-    assert isinstance(reading, Unavailable), reading
-    return reading.reason
 
 
 # --- relevance -----------------------------------------------------------------------------------
@@ -59,6 +45,32 @@ def test_one_token_counts_whole_whatever_its_relevance() -> None:
 def test_control_tokens_have_no_relevance() -> None:
     given = relevant(answer(("Oslo", 0.25), ("</s>", 0.001)), 0.5, 0.0)
     assert read(TokenSar(), given).raw == pytest.approx(math.log(4))
+
+
+def test_the_only_token_needs_no_relevance() -> None:
+    signal = read(TokenSar(), relevant(answer(("Oslo", 0.25), ("</s>", 0.5)), 1.0, 0.0))
+    assert signal.raw == pytest.approx(math.log(4))
+    assert "equal_weights" not in signal.details
+
+
+def test_a_relevant_token_needs_its_logprob() -> None:
+    tokens = (Token("in", None), Token(" Oslo", math.log(0.25)))
+    generation = Generation("in Oslo", tokens)
+    assert read(TokenSar(), relevant(generation, 1.0, 0.5)).raw == pytest.approx(math.log(4))
+    assert reason(TokenSar(), relevant(generation, 0.9, 0.5)) == "missing token"
+
+
+def called(*pieces: tuple[str, float]) -> Generation:
+    """A call of `f` that its tokens spell."""
+    found = answer(*pieces)
+    return Generation("", found.tokens, "tool_calls", (ToolCall("f", found.text),))
+
+
+def test_the_syntax_of_a_tool_call_has_no_relevance() -> None:
+    given = relevant(called(('{"city": "', 0.01), ("Oslo", 0.25), ('"}', 0.01)), 0.0, 0.9, 0.0)
+    assert read(TokenSar(), given).raw == pytest.approx(math.log(4))
+    cut = relevant(called(('{"city": "', 0.5), ("Os", 0.5)), 0.5, 0.5)
+    assert reason(TokenSar(), cut) == "truncated tool call"
 
 
 def test_where_nothing_is_relevant_all_count_alike_and_it_says_so() -> None:
@@ -163,47 +175,93 @@ def test_nli_must_fit() -> None:
     assert "each of 1 tokens" in reason(Ccp(), short)
     odd = Evidence("q", good.greedy, alternatives_nli=(((SAME, SAME), ((0.5, 0.0, 0.0), SAME)),))
     assert "sum to 1" in reason(Ccp(), odd)
+    third = Evidence("q", good.greedy, alternatives_nli=(((SAME, SAME),) * 3,))
+    assert reason(Ccp(), third) == "expected NLI for 2 alternatives, got 3"
+    first = Evidence("q", good.greedy, alternatives_nli=(((SAME, SAME),),))
+    assert reason(Ccp(), first) == "expected NLI for 2 alternatives, got 1"
 
 
-# --- numbers and names ---------------------------------------------------------------------------
+def test_a_token_without_alternatives_is_not_certain() -> None:
+    bare = answer(("Oslo", 0.2))
+    assert reason(Ccp(), Evidence("q", bare, alternatives_nli=((),))) == "top-k < 2"
 
 
-@pytest.mark.parametrize(
-    ("text", "critical"),
-    [
-        ("The capital of Norway is Oslo.", [["Norway", "Oslo"]]),
-        ("It costs 1,200.50 dollars. Then 3 more!", [["1,200.50"], ["3"]]),
-        ("NASA launched it", [["NASA"]]),
-        ("Paris", [["Paris"]]),
-        ("First step\nSecond Step", [["Step"]]),
-        ("no names here", []),
-    ],
+def test_nli_of_the_first_ten_is_enough() -> None:
+    rows = (("x", 0.5, NEITHER), *((f"a{i}", 0.04, OTHER) for i in range(12)))
+    whole = claim(rows)
+    assert whole.alternatives_nli is not None
+    ten = Evidence("q", whole.greedy, alternatives_nli=(whole.alternatives_nli[0][:10],))
+    assert read(Ccp(), ten) == read(Ccp(), whole)
+    assert read(Ccp(), ten).value == pytest.approx(0.5 / (0.5 + 9 * 0.04))
+
+
+def test_an_alternative_listed_twice_counts_once() -> None:
+    once = claim((("big", 0.5, NEITHER), ("small", 0.3, OTHER)))
+    twice = claim((("big", 0.5, NEITHER), ("small", 0.3, OTHER), ("small", 0.2, OTHER)))
+    assert read(Ccp(), twice).value == pytest.approx(read(Ccp(), once).value)
+
+
+@given(
+    st.lists(
+        st.tuples(st.floats(0.001, 1.0), st.sampled_from([SAME, OTHER, NEITHER])),
+        min_size=1,
+        max_size=8,
+    ),
+    st.randoms(use_true_random=False),
 )
-def test_what_an_answer_commits_to(text: str, critical: list[list[str]]) -> None:
-    found = [[text[slice(*span)] for span in spans] for spans in critical_spans(text)]
-    assert found == critical
+def test_the_share_of_a_claim_is_that_of_its_masses(
+    drawn: list[tuple[float, Nli]], order: random.Random
+) -> None:
+    """Against sums of plain probabilities, whatever the order of the alternatives."""
+    total = 1.0 + sum(p for p, _ in drawn)
+    rows = [("x", 1.0 / total, NEITHER)]
+    rows += [(f"a{i}", p / total, label) for i, (p, label) in enumerate(drawn)]
+    order.shuffle(rows)
+    chosen = next(row for row in rows if row[0] == "x")
+    token = Token("x", math.log(chosen[1]), tuple(Alternative(t, math.log(p)) for t, p, _ in rows))
+    nli = tuple((label, label) for _, _, label in rows)
+    evidence = Evidence("q", Generation("x", (token,)), alternatives_nli=(nli,))
+    same = chosen[1] + sum(p for t, p, label in rows if label == SAME)
+    opposed = sum(p for _, p, label in rows if label == OTHER)
+    signal = read(Ccp(), evidence)
+    assert signal.value == pytest.approx(same / (same + opposed))
+    assert -1.0 <= signal.raw <= 0.0
 
 
-def test_later_steps_weigh_more() -> None:
-    first = answer(("so ", 0.1), ("4", 0.5), (".\n", 0.1), ("is ", 0.1), ("5", 0.25))
-    signal = read(Cer(), Evidence("q", first))
-    assert signal.raw == pytest.approx((1 * math.log(2) + 2 * math.log(4)) / 3)
-    assert (signal.details["steps"], signal.details["tokens"]) == (2, 2)
+# --- whatever is there ---------------------------------------------------------------------------
+
+any_number = st.one_of(st.floats(), st.sampled_from([0.0, 1.0, 0.5, -9999.0, 1e-7]))
+any_triple = st.one_of(
+    st.sampled_from([SAME, OTHER, NEITHER]), st.tuples(any_number, any_number, any_number)
+)
 
 
-def test_a_word_over_several_tokens_counts_with_all_of_them() -> None:
-    signal = read(Cer(), Evidence("q", answer(("in ", 0.1), ("Os", 0.5), ("lo", 0.5))))
-    assert signal.raw == pytest.approx(math.log(4))
+@st.composite
+def fitting_evidence(draw: st.DrawFn) -> Evidence:
+    """Shapes that fit, around numbers of any kind."""
+    usable = st.floats(min_value=-30.0, max_value=0.0)
+    logprobs = usable if draw(st.booleans()) else st.one_of(usable, any_number)
+    tokens, nli = [], []
+    for piece in draw(st.lists(st.sampled_from(["Oslo", " 42", " in", "</s>", "."]), min_size=1)):
+        others = draw(st.lists(st.tuples(st.sampled_from("abc"), logprobs), max_size=4))
+        alternatives = tuple(Alternative(text, logprob) for text, logprob in others)
+        tokens.append(Token(piece, draw(logprobs), alternatives))
+        nli.append(tuple((draw(any_triple), draw(any_triple)) for _ in others))
+    similarities = draw(st.lists(any_number, min_size=len(tokens), max_size=len(tokens)))
+    return Evidence(
+        "q",
+        Generation("".join(token.token for token in tokens), tuple(tokens)),
+        greedy_token_similarity=tuple(similarities),
+        alternatives_nli=tuple(nli),
+    )
 
 
-def test_cer_without_anything_critical() -> None:
-    assert reason(Cer(), Evidence("q", answer(("so it is", 0.5)))) == "no number and no proper noun"
-    call = Generation("", (Token('{"a": 1}', -0.1),), "tool_calls", (ToolCall("f", '{"a": 1}'),))
-    assert reason(Cer(), Evidence("q", call)) == "tool call"
-
-
-@given(st.text(max_size=40))
-def test_critical_spans_lie_in_order_within_the_text(text: str) -> None:
-    spans = [span for step in critical_spans(text) for span in step]
-    assert spans == sorted(spans)
-    assert all(0 <= begin < end <= len(text) for begin, end in spans)
+@given(fitting_evidence())
+def test_numbers_of_any_kind_give_a_sound_reading(evidence: Evidence) -> None:
+    for found in (TokenSar(), Ccp(), Cer()):
+        reading = found.estimate(evidence)
+        if isinstance(reading, Signal):
+            assert 0.0 <= reading.value <= 1.0
+            assert math.isfinite(reading.raw)
+        else:
+            assert reading.reason
