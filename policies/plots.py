@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from ..router.errors import MissingExtra
 from ..router.metrics import risk_coverage
-from ..router.tables import write_atomically
+from .figures import new_figure, save_figure
 from .replay import ReplayReport, Served
 
 __all__ = ["plot_replay"]
@@ -22,17 +20,12 @@ def plot_replay(report: ReplayReport, served: Sequence[Served], folder: Path) ->
         MissingExtra: matplotlib is not installed.
         StoreError: the folder cannot be written.
     """
-    _save(_cost_quality(report), folder / "cost_quality.png")
-    _save(_risk_coverage(served), folder / "risk_coverage.png")
+    save_figure(_cost_quality(report), folder / "cost_quality.png")
+    save_figure(_risk_coverage(served), folder / "risk_coverage.png")
 
 
 def _axes(title: str, x: str, y: str) -> tuple[Any, Any]:
-    try:
-        # Without pyplot: no window, no figure that someone would have to close.
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise MissingExtra("matplotlib", "fit") from error
-    figure = Figure(figsize=(6.4, 4.4), layout="constrained")
+    figure = new_figure(6.4, 4.4)
     axes = figure.subplots()
     axes.set(title=title, xlabel=x, ylabel=y)
     axes.grid(alpha=0.25)
@@ -81,9 +74,3 @@ def _risk_coverage(served: Sequence[Served]) -> Any:
         axes.legend()
     axes.set(xlim=(0, 1), ylim=(0, None))
     return figure
-
-
-def _save(figure: Any, path: Path) -> None:
-    picture = BytesIO()
-    figure.savefig(picture, format="png", dpi=120)
-    write_atomically(path, picture.getvalue())

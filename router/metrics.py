@@ -3,39 +3,54 @@
 Rows with equal scores are one group everywhere: a curve inside such a group is its expectation
 over random orders, so no number depends on the order of the rows. A number that does not exist
 (one class only, no rows) is `Unavailable`; rows that make no sense raise `UsageError`. The measures
-of stated probabilities are those of `router.reliability`, named here too.
+of stated probabilities are those of `router.reliability` and `router.brier_parts`, intervals those
+of `router.bootstrap`; they are named here too.
 """
 
 from __future__ import annotations
 
 import math
-import random
-from collections.abc import Callable, Sequence
-from typing import TypeVar
+from collections.abc import Sequence
 
+from .bootstrap import bootstrap_difference, bootstrap_interval
+from .brier_parts import BrierParts, brier_parts
 from .errors import UsageError
-from .reliability import Bin, ace, brier, ece, equal_mass_bins, equal_width_bins, log_loss
+from .reliability import (
+    Bin,
+    ace,
+    brier,
+    ece,
+    equal_mass_bins,
+    equal_width_bins,
+    log_loss,
+    mce,
+    wilson_interval,
+)
 from .signals import Unavailable
 
 __all__ = [
     "Bin",
+    "BrierParts",
     "ace",
+    "auarc",
     "aurc",
     "auroc",
+    "bootstrap_difference",
     "bootstrap_interval",
     "brier",
+    "brier_parts",
     "coverage_at_risk",
     "ece",
     "equal_mass_bins",
     "equal_width_bins",
     "excess_aurc",
     "log_loss",
+    "mce",
     "prr",
     "risk_coverage",
     "selective_accuracy",
+    "wilson_interval",
 ]
-
-T = TypeVar("T")
 
 _NO_ROWS = Unavailable("no rows")
 _ONE_CLASS = Unavailable("only one class")
@@ -103,22 +118,48 @@ def excess_aurc(scores: Sequence[float], losses: Sequence[float]) -> float | Una
     return max(area - best, 0.0)
 
 
-def prr(scores: Sequence[float], losses: Sequence[float]) -> float | Unavailable:
-    """Prediction rejection ratio at full rejection: 1 for the best ranking, 0 for a random one.
+def auarc(scores: Sequence[float], losses: Sequence[float]) -> float | Unavailable:
+    """Area under the accuracy-rejection curve, 1 - AURC: the mean accuracy over all n coverages.
 
-    (r - AURC) / (r - AURC of the best ranking) with r the mean loss; Unavailable where all losses
-    are equal, since then every ranking is as good as any other.
+    Source: Nadeem, Zucker and Hanczar 2009, "Accuracy-Rejection Curves (ARCs) for Comparing
+    Classification Methods with a Reject Option".
+    """
+    area = aurc(scores, losses)
+    return area if isinstance(area, Unavailable) else 1.0 - area
+
+
+def prr(
+    scores: Sequence[float], losses: Sequence[float], max_rejection: float = 1.0
+) -> float | Unavailable:
+    """Prediction rejection ratio: 1 for the best ranking, 0 for a random one, below for worse.
+
+    (A - A_random) / (A_best - A_random), where A is the mean quality of what is kept, averaged
+    over the floor(max_rejection * n) largest numbers of answers that one can keep. At full
+    rejection this is (r - AURC) / (r - AURC of the best ranking), r the mean loss. Unavailable
+    where all losses are equal, or where nothing is ever rejected: then every ranking is as good as
+    any other.
+
+    Args:
+        max_rejection: in (0, 1]; 0.5 looks at the larger half of the coverages only.
 
     Source: Malinin and Gales 2021, "Uncertainty Estimation in Autoregressive Structured
     Prediction".
     """
-    area, best = aurc(scores, losses), _best_aurc(losses)
-    if isinstance(area, Unavailable) or isinstance(best, Unavailable):
+    if not 0.0 < max_rejection <= 1.0:
+        raise UsageError(f"expected a max_rejection above 0 and up to 1, got {max_rejection}")
+    curve = risk_coverage(scores, losses)
+    if not curve:
         return _NO_ROWS
     if min(losses) == max(losses):
         return _ONE_CLASS
+    # 0.29 * 100 is a little less than 29 in floats.
+    sizes = math.floor(max_rejection * len(curve) + 1e-9)
+    if sizes < 2:
+        return Unavailable(f"nothing is rejected of {len(curve)} rows up to {max_rejection}")
+    best = risk_coverage([-loss for loss in losses], losses)
     mean = math.fsum(losses) / len(losses)
-    return (mean - area) / (mean - best)
+    area, least = (math.fsum(risk for _, risk in found[-sizes:]) / sizes for found in (curve, best))
+    return (mean - area) / (mean - least)
 
 
 def selective_accuracy(
@@ -160,58 +201,6 @@ def coverage_at_risk(
         if lost <= risk * kept + 1e-12:
             best = kept
     return best / kept
-
-
-def bootstrap_interval(
-    statistic: Callable[[Sequence[T]], float | Unavailable],
-    rows: Sequence[T],
-    question: Callable[[T], str],
-    *,
-    seed: int,
-    reps: int = 2000,
-    level: float = 0.95,
-) -> tuple[float, float] | Unavailable:
-    """Percentile interval of a statistic when questions, with all their rows, are drawn anew.
-
-    Draws in which the statistic is Unavailable are left out; where those are more than half, so
-    is the interval. Depends on the questions' names and the seed, not on the order of the rows
-    (as far as the statistic does not).
-
-    Args:
-        question: names the question of a row; rows of one question stay together.
-        level: in (0, 1).
-
-    Raises:
-        UsageError: `level` or `reps` out of range.
-
-    Source: Efron and Tibshirani 1993, "An Introduction to the Bootstrap", percentile method.
-    """
-    if not 0.0 < level < 1.0 or reps < 1:
-        raise UsageError(f"expected a level in (0, 1) and reps of 1 or more, got {level}, {reps}")
-    by_question: dict[str, list[T]] = {}
-    for row in rows:
-        by_question.setdefault(question(row), []).append(row)
-    if not by_question:
-        return _NO_ROWS
-    clusters = [by_question[name] for name in sorted(by_question)]
-    rng = random.Random(seed)
-    found: list[float] = []
-    for _ in range(reps):
-        drawn = rng.choices(clusters, k=len(clusters))
-        outcome = statistic([row for cluster in drawn for row in cluster])
-        if not isinstance(outcome, Unavailable):
-            found.append(outcome)
-    if 2 * len(found) < reps:
-        return Unavailable("undefined in most draws")
-    found.sort()
-    return _quantile(found, (1.0 - level) / 2), _quantile(found, (1.0 + level) / 2)
-
-
-def _quantile(ordered: Sequence[float], share: float) -> float:
-    place = share * (len(ordered) - 1)
-    low = math.floor(place)
-    high = min(low + 1, len(ordered) - 1)
-    return ordered[low] + (ordered[high] - ordered[low]) * (place - low)
 
 
 def _tie_groups(

@@ -13,11 +13,25 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
+from statistics import NormalDist
 
 from .errors import UsageError
 from .signals import Unavailable
 
-__all__ = ["Bin", "ace", "brier", "ece", "equal_mass_bins", "equal_width_bins", "log_loss"]
+__all__ = [
+    "Bin",
+    "ace",
+    "brier",
+    "ece",
+    "equal_mass_bins",
+    "equal_width_bins",
+    "log_loss",
+    "mce",
+    "mean_bin",
+    "rows_by_probability",
+    "rows_by_width",
+    "wilson_interval",
+]
 
 _NO_ROWS = Unavailable("no rows")
 _CLIP = 1e-7
@@ -54,13 +68,7 @@ def equal_width_bins(
     probabilities: Sequence[float], correct: Sequence[int], bins: int = 10
 ) -> tuple[Bin, ...]:
     """The non-empty ones of `bins` bins (lo, hi] of equal width, the first one closed."""
-    _check_probabilities(probabilities, correct)
-    _check_bins(bins)
-    edges = [i / bins for i in range(1, bins + 1)]
-    members: list[list[tuple[float, int]]] = [[] for _ in edges]
-    for p, y in zip(probabilities, correct, strict=True):
-        members[bisect_left(edges, p)].append((p, y))
-    return tuple(_bin(rows) for rows in members if rows)
+    return tuple(mean_bin(rows) for rows in rows_by_width(probabilities, correct, bins))
 
 
 def equal_mass_bins(
@@ -71,19 +79,16 @@ def equal_mass_bins(
     From the lowest probability up, a bin is closed by the group of equal probabilities that
     reaches the next multiple of n / bins.
     """
-    _check_probabilities(probabilities, correct)
     _check_bins(bins)
     n = len(probabilities)
     found: list[Bin] = []
     rows: list[tuple[float, int]] = []
     seen = closed = 0
-    ordered = sorted(zip(probabilities, correct, strict=True))
-    for _, group in groupby(ordered, key=itemgetter(0)):
-        equal = list(group)
+    for equal in rows_by_probability(probabilities, correct):
         rows += equal
         seen += len(equal)
         if seen * bins >= (closed + 1) * n:
-            found.append(_bin(rows))
+            found.append(mean_bin(rows))
             closed = seen * bins // n
             rows = []
     return tuple(found)
@@ -111,13 +116,71 @@ def ace(
     return _calibration_error(equal_mass_bins(probabilities, correct, bins))
 
 
-def _mean(numbers: Sequence[float]) -> float | Unavailable:
-    return math.fsum(numbers) / len(numbers) if numbers else _NO_ROWS
+def mce(
+    probabilities: Sequence[float], correct: Sequence[int], bins: int = 10
+) -> float | Unavailable:
+    """Maximum calibration error, in [0, 1]: the largest gap of the `equal_width_bins`.
+
+    A bin of one row counts as much as a bin of a thousand: look at the bins before you worry.
+    Source: as of `ece`.
+    """
+    found = equal_width_bins(probabilities, correct, bins)
+    return max(one.gap for one in found) if found else _NO_ROWS
 
 
-def _bin(rows: Sequence[tuple[float, int]]) -> Bin:
+def wilson_interval(right: int, n: int, level: float = 0.95) -> tuple[float, float]:
+    """Bounds of a share of which `right` of `n` were seen; within [0, 1], never of no width.
+
+    Raises:
+        UsageError: not 0 <= right <= n with n above 0, or a level outside (0, 1).
+
+    Source: Wilson 1927, "Probable Inference, the Law of Succession, and Statistical Inference".
+    """
+    if not 0 <= right <= n or not n or not 0.0 < level < 1.0:
+        raise UsageError(
+            f"expected 0 <= right <= n, n above 0 and a level in (0, 1), got {right}, {n}, {level}"
+        )
+    z = NormalDist().inv_cdf((1.0 + level) / 2)
+    share = right / n
+    center = share + z * z / (2 * n)
+    half = z * math.sqrt(share * (1.0 - share) / n + z * z / (4 * n * n))
+    scale = 1.0 + z * z / n
+    # At 0 of n and n of n the bound is the end itself, which rounding would miss.
+    low = 0.0 if right == 0 else (center - half) / scale
+    high = 1.0 if right == n else (center + half) / scale
+    return low, high
+
+
+def mean_bin(rows: Sequence[tuple[float, int]]) -> Bin:
+    """The bin that holds these rows of (probability, label), of which there is at least one."""
     n = len(rows)
     return Bin(n, math.fsum([p for p, _ in rows]) / n, sum([y for _, y in rows]) / n)
+
+
+def rows_by_width(
+    probabilities: Sequence[float], correct: Sequence[int], bins: int
+) -> list[list[tuple[float, int]]]:
+    """The rows of each of the `equal_width_bins`, as (probability, label), lowest bin first."""
+    _check_probabilities(probabilities, correct)
+    _check_bins(bins)
+    edges = [i / bins for i in range(1, bins + 1)]
+    members: list[list[tuple[float, int]]] = [[] for _ in edges]
+    for p, y in zip(probabilities, correct, strict=True):
+        members[bisect_left(edges, p)].append((p, y))
+    return [rows for rows in members if rows]
+
+
+def rows_by_probability(
+    probabilities: Sequence[float], correct: Sequence[int]
+) -> list[list[tuple[float, int]]]:
+    """The rows of each distinct probability, as (probability, label), lowest first."""
+    _check_probabilities(probabilities, correct)
+    ordered = sorted(zip(probabilities, correct, strict=True))
+    return [list(equal) for _, equal in groupby(ordered, key=itemgetter(0))]
+
+
+def _mean(numbers: Sequence[float]) -> float | Unavailable:
+    return math.fsum(numbers) / len(numbers) if numbers else _NO_ROWS
 
 
 def _calibration_error(bins: Sequence[Bin]) -> float | Unavailable:

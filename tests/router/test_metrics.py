@@ -17,8 +17,10 @@ from surefoot.router.errors import UsageError
 from surefoot.router.metrics import (
     Bin,
     ace,
+    auarc,
     aurc,
     auroc,
+    bootstrap_difference,
     bootstrap_interval,
     brier,
     coverage_at_risk,
@@ -27,6 +29,7 @@ from surefoot.router.metrics import (
     equal_width_bins,
     excess_aurc,
     log_loss,
+    mce,
     prr,
     risk_coverage,
     selective_accuracy,
@@ -78,7 +81,7 @@ def test_what_does_not_exist_is_unavailable() -> None:
     assert auroc([0.1, 0.2], [1, 1]) == Unavailable("only one class")
     assert prr([0.1, 0.2], [1, 1]) == Unavailable("only one class")
     assert prr([0.1, 0.2], [0, 0]) == Unavailable("only one class")
-    for measure in (auroc, aurc, excess_aurc, prr, brier, log_loss, ece, ace):
+    for measure in (auroc, aurc, auarc, excess_aurc, prr, brier, log_loss, ece, ace, mce):
         assert measure([], []) == Unavailable("no rows")
     assert selective_accuracy([], [], 0.5) == Unavailable("no rows")
     assert coverage_at_risk([], [], 0.5) == Unavailable("no rows")
@@ -148,6 +151,85 @@ def test_prr_at_its_landmarks() -> None:
     assert prr([4.0, 3.0, 2.0, 1.0], losses) == pytest.approx(1.0)
     assert prr([1.0] * 4, losses) == pytest.approx(0.0)
     assert prr([1.0, 2.0, 3.0, 4.0], losses) == pytest.approx(-1.0)
+
+
+@some
+@given(rows=tied_rows, share=st.sampled_from([0.25, 0.5, 0.7, 1.0]))
+def test_partial_prr_is_the_mean_over_all_orders(rows: list[Row], share: float) -> None:
+    scores, losses = split(rows)
+    n = len(rows)
+    sizes = range(n - math.floor(share * n) + 1, n + 1)
+    if len(set(losses)) < 2 or len(sizes) < 2:
+        assert isinstance(prr(scores, losses, share), Unavailable)
+        return
+
+    def kept_right(order: Sequence[int]) -> float:
+        return math.fsum(1 - sum(order[:k]) / k for k in sizes) / len(sizes)
+
+    every = [kept_right(order) for order in orders(rows)]
+    anyhow = [kept_right(order) for order in itertools.permutations(losses)]
+    chance, best = math.fsum(anyhow) / len(anyhow), kept_right(sorted(losses))
+    found = math.fsum(every) / len(every)
+    assert prr(scores, losses, share) == pytest.approx((found - chance) / (best - chance))
+
+
+def test_partial_prr_by_hand() -> None:
+    # Two sizes are looked at, 3 and 4. With the last one wrong 2/3 and 1/2 are right, which is
+    # the best; with the last one right 1/3 and 1/2; by chance 1/2 and 1/2.
+    losses = [1, 0, 0, 1]
+    assert prr([4.0, 3.0, 2.0, 1.0], losses, 0.5) == pytest.approx(1.0)
+    assert prr([4.0, 2.0, 1.0, 3.0], losses, 0.5) == pytest.approx((5 / 12 - 1 / 2) * 12)
+    # A right and a wrong one share the last place: halfway between.
+    assert prr([4.0, 2.0, 1.0, 1.0], losses, 0.5) == pytest.approx(0.0)
+    # Over all sizes the order of the surer ones counts too.
+    assert prr([4.0, 3.0, 2.0, 1.0], losses) == pytest.approx(
+        (0.5 - (1 + 1 / 2 + 1 / 3 + 1 / 2) / 4) / (0.5 - (1 / 3 + 1 / 2) / 4)
+    )
+    assert prr([1.0] * 4, losses, 0.5) == pytest.approx(0.0)
+
+
+def test_partial_prr_counts_sizes_as_whole_numbers() -> None:
+    # 0.29 * 100 is 28.999999999999996 in floats, and means 29 sizes, 72 to 100.
+    losses = [0.0] * 71 + [1.0] + [0.0] * 28
+    sizes = range(72, 101)
+    area = math.fsum(1 / k for k in sizes) / 29
+    expected = (0.01 - area) / (0.01 - 0.01 / 29)
+    assert prr([float(-i) for i in range(100)], losses, 0.29) == pytest.approx(expected)
+    assert prr([1.0, 2.0], [0, 1], 0.5) == Unavailable("nothing is rejected of 2 rows up to 0.5")
+    for share in (0.0, 1.01, math.nan):
+        with pytest.raises(UsageError, match="max_rejection above 0"):
+            prr([1.0, 2.0], [0, 1], share)
+
+
+@some
+@given(rows=tied_rows)
+def test_accuracy_and_risk_curves_share_an_area(rows: list[Row]) -> None:
+    scores, losses = split(rows)
+    area, rest = aurc(scores, losses), auarc(scores, losses)
+    assert isinstance(area, float) and isinstance(rest, float)
+    accuracies = [
+        selective_accuracy(scores, [1 - x for x in losses], (i + 1) / len(rows))
+        for i in range(len(rows))
+    ]
+    assert rest == pytest.approx(1 - area) == pytest.approx(sum(accuracies) / len(rows))  # type: ignore[arg-type]  # there are rows
+
+
+@some
+@given(rows=tied_rows, seed=st.integers(0, 5))
+def test_no_measure_depends_on_the_order_of_rows(rows: list[Row], seed: int) -> None:
+    shuffled = random.Random(seed).sample(rows, len(rows))
+    for measure in (auroc, aurc, auarc, excess_aurc, prr, brier, log_loss, ece, ace, mce):
+        assert measure(*split(shuffled)) == measure(*split(rows)), measure
+    assert prr(*split(shuffled), 0.5) == prr(*split(rows), 0.5)
+    assert coverage_at_risk(*split(shuffled), 0.3) == coverage_at_risk(*split(rows), 0.3)
+    assert selective_accuracy(*split(shuffled), 0.4) == selective_accuracy(*split(rows), 0.4)
+    assert risk_coverage(*split(shuffled)) == risk_coverage(*split(rows))
+
+
+def test_mce_is_the_largest_gap() -> None:
+    probabilities, labels = [0.05, 0.15, 0.15, 0.95], [0, 1, 0, 1]
+    assert mce(probabilities, labels) == pytest.approx(0.35)
+    assert mce(probabilities, labels, bins=1) == ece(probabilities, labels, bins=1)
 
 
 def test_coverage_at_risk_keeps_tied_rows_together() -> None:
@@ -308,3 +390,25 @@ def test_draws_without_a_statistic_are_left_out_until_they_are_most() -> None:
 def test_the_bootstrap_refuses_settings_out_of_range(level: float, reps: int) -> None:
     with pytest.raises(UsageError, match="expected a level"):
         bootstrap_interval(mean, [("q", 1.0)], name, seed=0, reps=reps, level=level)
+
+
+def test_a_paired_difference_is_narrower_than_two_intervals() -> None:
+    rng = random.Random(4)
+    hard = [rng.gauss(0.0, 1.0) for _ in range(80)]
+    rows = [(f"q{i}", one + rng.gauss(0.0, 0.05), one) for i, one in enumerate(hard)]
+
+    def first(drawn: Sequence[tuple[str, float, float]]) -> float:
+        return math.fsum(row[1] for row in drawn) / len(drawn)
+
+    def second(drawn: Sequence[tuple[str, float, float]]) -> float:
+        return math.fsum(row[2] for row in drawn) / len(drawn)
+
+    paired = bootstrap_difference(first, second, rows, lambda row: row[0], seed=0, reps=500)
+    alone = bootstrap_interval(first, rows, lambda row: row[0], seed=0, reps=500)
+    assert not isinstance(paired, Unavailable) and not isinstance(alone, Unavailable)
+    assert paired[1] - paired[0] < 0.1 * (alone[1] - alone[0])
+    assert paired[0] < first(rows) - second(rows) < paired[1]
+    nothing = bootstrap_difference(
+        first, lambda drawn: Unavailable("no"), rows, lambda row: row[0], seed=0, reps=10
+    )
+    assert nothing == Unavailable("undefined in most draws")
