@@ -35,7 +35,7 @@ def world(
     rng = random.Random(seed)
     labels = [int(rng.random() < 0.6) for _ in range(n)]
     good: list[float | None] = [round(rng.gauss(label, 1.0), 1) for label in labels]
-    signals = {
+    signals: dict[str, list[float | None]] = {
         "coin": [rng.random() for _ in range(n)],
         "nowhere": [None] * n,
         "good": good,
@@ -227,7 +227,7 @@ def test_rows_that_make_no_sense_are_refused() -> None:
         ({"s": [0.5, 0.6]}, {"s": [0.5, 1.5]}, "probabilities in"),
     ):
         with pytest.raises(UsageError, match=words):
-            judge(signals, [0, 1], ["a", "b"], seed=0, values=values)  # type: ignore[arg-type]  # lists of numbers
+            judge(signals, [0, 1], ["a", "b"], seed=0, values=values)
     with pytest.raises(UsageError, match="label of 0 or 1"):
         judge({"s": [0.5, 0.6]}, [0, 2], ["a", "b"], seed=0)
     with pytest.raises(UsageError, match="reps of 1 or more"):

@@ -10,7 +10,7 @@ import pytest
 
 from surefoot.router.batch import Batch, BatchEstimator
 from surefoot.router.evidence import Evidence, Generation
-from surefoot.router.protocols import Needs
+from surefoot.router.protocols import Estimator, Needs
 from surefoot.router.reading import read_signals
 from surefoot.router.signals import Reading, Signal, Unavailable
 from surefoot.router.testing import FixedEstimator
@@ -75,7 +75,7 @@ def test_numbers_outside_of_their_range_are_no_signal(value: float) -> None:
 
 
 def test_signals_come_in_the_order_of_their_estimators() -> None:
-    estimators = [FixedEstimator("z", 0.1), Brittle(), FixedEstimator("a", 0.2)]
+    estimators: list[Estimator] = [FixedEstimator("z", 0.1), Brittle(), FixedEstimator("a", 0.2)]
     (found,) = read_signals(estimators, RECORDS[:1])
     assert list(found) == ["z", "brittle", "a"]
     assert read_signals(estimators, []) == []

@@ -57,7 +57,7 @@ def record(
     alike: Sequence[Sequence[float]] | None = None,
 ) -> Evidence:
     """The greedy answer first, then its samples; similarities of both kinds where given."""
-    given = probabilities or [None] * len(texts)
+    given: Sequence[float | None] = probabilities or [None] * len(texts)
     every = [generation(text, p) for text, p in zip(texts, given, strict=True)]
     return Evidence(
         "Which city?",

@@ -47,7 +47,8 @@ def test_each_trace_votes_with_its_confidence() -> None:
 
 def test_the_confident_minority_may_win() -> None:
     signal = read(ALL, walked(("Rome", 1.0), ("Rome", 1.0), ("Oslo", 4.0), greedy="Oslo"))
-    assert (signal.value, signal.details["majority"]) == (pytest.approx(4 / 6), "Oslo")
+    assert signal.value == pytest.approx(4 / 6)
+    assert signal.details["majority"] == "Oslo"
     assert signal.details["greedy_agrees"] is True
 
 
@@ -83,7 +84,8 @@ def test_traces_as_confident_as_the_last_one_kept_are_kept_too() -> None:
     traces = [("Oslo", 5.0), ("Rome", 3.0), ("Rome", 3.0), ("Bonn", 3.0), ("Bonn", 1.0)]
     signal = read(TOP, walked(*traces, greedy="x"))
     assert signal.details["kept"] == 4
-    assert (signal.details["majority"], signal.value) == ("Rome", pytest.approx(6 / 14))
+    assert signal.details["majority"] == "Rome"
+    assert signal.value == pytest.approx(6 / 14)
 
 
 def test_what_it_cannot_judge() -> None:

@@ -63,7 +63,8 @@ def independent(w: np.ndarray) -> list[float]:
 
 
 def weights(kind: GraphKind, given: Evidence) -> np.ndarray:
-    nli = np.array(given.nli)[1:, 1:]
+    nli: np.ndarray = np.array(given.nli)[1:, 1:]
+    w: np.ndarray
     if kind.startswith("entail"):
         w = (nli[..., 2] + nli[..., 2].T) / 2
     else:
@@ -195,7 +196,7 @@ def test_the_odd_one_out_is_the_least_confident_response() -> None:
 
 def test_eccentricity_depends_on_the_space_alone() -> None:
     """Three pairs: the eigenvalue 0 is threefold, any basis of its space will do."""
-    w = np.kron(np.eye(3), np.ones((2, 2)))[None]
+    w = np.kron(np.eye(3), np.ones((2, 2))).astype(np.float64)[None]
     found = spectrum(w)
     turn = np.eye(6)
     turn[:3, :3] = scipy.linalg.expm(np.array([[0, 1, 2], [-1, 0, 3], [-2, -3, 0]]))

@@ -29,6 +29,7 @@ def test_matrices_of_equal_size_stand_in_one_stack_each_at_its_place() -> None:
         (3, (1,), (1, 4, 4, 3)),
     ]
     assert found.problems == (None, None, Unavailable("no samples"), None)
+    assert three.nli is not None
     assert np.allclose(found.stacks[1].values[0], three.nli)
 
 
@@ -69,7 +70,7 @@ def test_a_matrix_of_another_shape_is_refused(nli: object, expected: str) -> Non
 )
 def test_numbers_that_are_no_distribution_are_refused_alone(bad: tuple[float, ...]) -> None:
     broken = [list(row) for row in random_nli(3, 1)]
-    broken[2][1] = bad  # type: ignore[call-overload]  # the point is that it is no such tuple
+    broken[2][1] = bad  # type: ignore[assignment]  # the point is that it is no such tuple
     batch = Batch([GOOD, replace(GOOD, nli=tuple(tuple(row) for row in broken)), GOOD])
     first, second, third = READ.estimate_batch(batch)
     assert isinstance(first, Signal) and first == third == READ.estimate(GOOD)

@@ -22,11 +22,11 @@ from surefoot.router.estimators.semantic_entropy_variants import (
     SemanticEntropyUqlm,
 )
 from surefoot.router.evidence import Evidence, Nli
-from surefoot.router.protocols import Needs
+from surefoot.router.protocols import Estimator, Needs
 
 from .judged_records import ENTAILS, matrix, random_nli, read, reason, record
 
-EVERY = (
+EVERY: tuple[Estimator, ...] = (
     NumSemanticSets(),
     SemanticEntropy(),
     SemanticEntropyRao(),
