@@ -82,6 +82,8 @@ class Checked:
 
     def counts(self) -> dict[str, Detail]:
         """What hygiene changed, for a signal's details; names without an occurrence left out."""
+        if not (self.missing or self.clamped or self.dropped or self.duplicates):
+            return {}
         found = {
             "missing_tokens": self.missing,
             "clamped": self.clamped,

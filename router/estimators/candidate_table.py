@@ -197,7 +197,6 @@ def _details(
         }
         if k_max != k:
             details["k_max"] = k_max
-        if checked.missing or checked.clamped or checked.dropped or checked.duplicates:
-            details.update(checked.counts())
+        details.update(checked.counts())
         found.append(details)
     return found

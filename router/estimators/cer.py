@@ -21,10 +21,9 @@ __all__ = ["Cer", "critical_spans"]
 _make_signal = maker(Signal)
 
 _LARGEST_EXPONENT = 700.0
+_STOP = re.compile(r"[.!?]+(?:\s+|$)|\n+")
 # A full stop after an initial or a form of address ends no step.
-_STEP_END = re.compile(
-    r"(?<!\b[A-Z])(?<!\b(?:Mr|Ms|Dr|St|Jr|Sr|Mt))(?<!\bMrs)(?<!\bProf)[.!?]+(?:\s+|$)|\n+"
-)
+_ABBREVIATED = re.compile(r"\b(?:[A-Z]|Mr|Ms|Dr|St|Jr|Sr|Mt|Mrs|Prof)\Z")
 _LIST_MARK = re.compile(r"^[ \t]*\d{1,2}[.)](?=[ \t]+\S)", re.MULTILINE)
 _WORD = re.compile(r"\d+(?:[.,]\d+)*|[^\W\d_]+(?:['\u2019-][^\W\d_]+)*")
 _APOSTROPHE = re.compile("['\u2019]")
@@ -43,13 +42,22 @@ def critical_spans(text: str) -> tuple[Spans, ...]:
     plain = _LIST_MARK.sub(lambda mark: " " * len(mark.group()), text)
     steps = []
     start = 0
-    for end in [*(mark.end() for mark in _STEP_END.finditer(plain)), len(plain)]:
+    for end in _step_ends(plain):
         words = list(_WORD.finditer(plain, start, end))
         spans = tuple([words[i].span() for i in range(len(words)) if _is_critical(words, i)])
         if spans:
             steps.append(spans)
         start = end
     return tuple(steps)
+
+
+def _step_ends(text: str) -> list[int]:
+    ends = [
+        stop.end()
+        for stop in _STOP.finditer(text)
+        if stop.group()[0] == "\n" or not _ABBREVIATED.search(text, 0, stop.start())
+    ]
+    return [*ends, len(text)]
 
 
 def _is_critical(words: list[re.Match[str]], place: int) -> bool:
@@ -115,22 +123,29 @@ class Cer(BatchEstimator):
 
 
 def _steps(checked: Checked) -> list[list[float | None]]:
-    """Per step that has any, the logprobs of the tokens that share a character with its spans."""
+    """Per step that has any, the logprobs of the tokens that share a character with its spans.
+
+    A token that reaches from one step into the next counts with the later one.
+    """
+    pieces = [token.token for token in checked.tokens]
     flags = special_flags(checked.tokens)
-    pieces = [
-        " " * len(token.token) if control else token.token
-        for token, control in zip(checked.tokens, flags, strict=True)
-    ]
-    text = "".join(pieces)
-    steps = critical_spans(text)
-    owner = [0] * len(text)
-    for step, spans in enumerate(steps, start=1):
-        for begin, end in spans:
-            owner[begin:end] = [step] * (end - begin)
-    found: list[list[float | None]] = [[] for _ in range(len(steps) + 1)]
-    place = 0
+    if any(flags):
+        pieces = [
+            " " * len(piece) if control else piece
+            for piece, control in zip(pieces, flags, strict=True)
+        ]
+    steps = critical_spans("".join(pieces))
+    spans = [(*span, number) for number, step in enumerate(steps) for span in step]
+    found: list[list[float | None]] = [[] for _ in steps]
+    place = at = 0
     for piece, logprob in zip(pieces, checked.logprobs, strict=True):
         after = place + len(piece)
-        found[max(owner[place:after], default=0)].append(logprob)
+        while at < len(spans) and spans[at][1] <= place:
+            at += 1
+        touched = at
+        while touched < len(spans) and spans[touched][0] < after:
+            touched += 1
+        if touched > at and piece:
+            found[spans[touched - 1][2]].append(logprob)
         place = after
-    return [logprobs for logprobs in found[1:] if logprobs]
+    return [logprobs for logprobs in found if logprobs]

@@ -21,6 +21,7 @@ __all__ = ["Crew", "answer_span"]
 _make_signal = maker(Signal)
 
 _MARK = re.compile(r"(?:final\s+answer|answer)\b(?:\s+is)?\s*[:=]?\s*|####\s*", re.IGNORECASE)
+_MAYBE_MARKED = re.compile(r"answer|####|\\boxed", re.IGNORECASE)
 _BOX = "\\boxed{"
 
 
@@ -31,6 +32,9 @@ def answer_span(text: str) -> tuple[int, int] | None:
     or "####", to the end of its line; the whole of a text of one line. None where a longer text
     marks no answer.
     """
+    begin, end = len(text) - len(text.lstrip()), len(text.rstrip())
+    if _MAYBE_MARKED.search(text) is None:  # most short answers: there is nothing to look for
+        return (begin, end) if end > begin and "\n" not in text[begin:end] else None
     found = _boxed(text)
     if found is not None:
         return found
@@ -39,7 +43,6 @@ def answer_span(text: str) -> tuple[int, int] | None:
         start = marks[-1].end()
         line = text[start:].split("\n", 1)[0].rstrip().rstrip(".")
         return (start, start + len(line)) if line else None
-    begin, end = len(text) - len(text.lstrip()), len(text.rstrip())
     return (begin, end) if end > begin and "\n" not in text[begin:end] else None
 
 
@@ -98,14 +101,16 @@ class Crew(BatchEstimator):
         else:
             shown, inside = "tool call", list(checked.arguments)
         if len(inside) == len(tokens) or checked.arguments is not None:
-            positions, filtered = chosen.positions, chosen.filter
+            present, filtered = chosen.logprobs, chosen.filter
+            whole = chosen.coverage == 1.0
         else:
             kept, filtered = content_positions(
                 [tokens[i] for i in inside], enabled=self.content_filter
             )
-            positions = [inside[i] for i in kept]
-        present = [logprob for i in positions if (logprob := checked.logprobs[i]) is not None]
-        if not present or len(present) < len(positions):
+            logprobs = [checked.logprobs[inside[i]] for i in kept]
+            present = tuple([logprob for logprob in logprobs if logprob is not None])
+            whole = len(present) == len(logprobs)
+        if not whole:
             return MISSING_TOKEN
         raw = math.fsum(map(math.exp, present)) / len(present)
         details: dict[str, Detail] = {"answer": shown, "tokens": len(present), "filter": filtered}

@@ -11,6 +11,7 @@ from .deepconf import (
     DeepconfTokenMean,
 )
 from .distance_from_uniform import FisherRao, RenyiDivergence
+from .distributions_lmp import FisherRaoLmp, MeanTokenEntropyLmp, RenyiDivergenceLmp
 from .entry import Entry
 from .g_nll import GNll
 from .mean_token_entropy import MeanTokenEntropy
@@ -134,5 +135,29 @@ TOKENS: tuple[Entry, ...] = (
         "tokens",
         "mean probability of the final answer's tokens",
         "Du et al. 2025 (CRew), arXiv 2510.13501",
+    ),
+    Entry(
+        "mean_token_entropy_lmp",
+        lambda options: MeanTokenEntropyLmp(options.content_filter),
+        "tokens",
+        "entropy of the candidates without renormalizing",
+        "LM-Polygraph",
+        "LM-Polygraph 0.7.0",
+    ),
+    Entry(
+        "renyi_divergence_lmp",
+        lambda options: RenyiDivergenceLmp(options.content_filter),
+        "tokens",
+        "Renyi divergence from uniform, taken for an uncertainty",
+        "Darrin et al. 2023 (Rainproof); LM-Polygraph",
+        "LM-Polygraph 0.7.0",
+    ),
+    Entry(
+        "fisher_rao_lmp",
+        lambda options: FisherRaoLmp(options.content_filter),
+        "tokens",
+        "Fisher-Rao distance from uniform, taken for an uncertainty",
+        "Darrin et al. 2023 (Rainproof); LM-Polygraph",
+        "LM-Polygraph 0.7.0",
     ),
 )

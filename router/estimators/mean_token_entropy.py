@@ -26,8 +26,8 @@ class MeanTokenEntropy(BatchEstimator):
     tokens have a logprob and two alternatives.
 
     Source: Fomicheva et al. 2020, "Unsupervised Quality Estimation for Neural Machine
-    Translation"; LM-Polygraph. Departure: LM-Polygraph does not renormalize the top k, which
-    makes its entropy too small.
+    Translation"; LM-Polygraph. Departure: LM-Polygraph does not renormalize the top k, so
+    that its number is not the entropy of a distribution.
 
     Attributes:
         content_filter: look at content tokens only; without it every token counts.

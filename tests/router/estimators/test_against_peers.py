@@ -94,7 +94,10 @@ LMP_PAIRS = [
     Pair("self_certainty", "SelfCertainty", negative),
     # A distance from uniform: they call it an uncertainty, and their Renyi's is off by 2 ln k.
     Pair("renyi_divergence", "RenyiNeg", lambda found: found - 2.0 * math.log(K)),
+    Pair("renyi_divergence_lmp", "RenyiNeg"),
     Pair("fisher_rao", "FisherRao"),
+    Pair("fisher_rao_lmp", "FisherRao"),
+    Pair("mean_token_entropy_lmp", "MeanTokenEntropy"),
     Pair("token_sar", "TokenSAR"),
     Pair("ccp", "CCP"),
     Pair("mc_sequence_entropy", "MonteCarloNormalizedSequenceEntropy"),
