@@ -2,31 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from ..router.calibration import cross_fitted, fit_isotonic, fit_temperature
+from ..router.calibrators import FittedCurve
+from ..router.cross_fitting import cross_fitted
 from ..router.errors import UsageError
+from ..router.fit_smooth import fit_beta, fit_platt, fit_temperature
+from ..router.fit_steps import fit_histogram, fit_isotonic
 from ..router.metrics import auroc
-from ..router.reliability import log_loss
 from ..router.signals import Unavailable
-from .outcomes import Outcome, OutcomeTable
-from .profile import FittedCalibrator
+from .choosing import KINDS, Calibrating, CalibratorKind, Judged, is_clearly_better, preferred_first
+from .combining_signals import combinations_of
+from .fitted import FitNote, FittedCalibrator
+from .outcomes import OutcomeTable
+from .rung_rows import FOLDS, RungRows, measured
 
 __all__ = ["CalibratedRung", "calibrate_rungs", "with_out_of_fold"]
 
-_FOLDS = 5
 _LEAST_ROWS = 20
-_FITS = (fit_isotonic, fit_temperature)
+_FITS: Mapping[CalibratorKind, Callable[..., FittedCurve]] = {
+    "temperature": fit_temperature,
+    "platt": fit_platt,
+    "beta": fit_beta,
+    "isotonic": fit_isotonic,
+    "histogram": fit_histogram,
+}
 
 
 @dataclass(frozen=True, slots=True)
 class CalibratedRung:
-    """The calibrators of one rung, best first, and the out-of-fold estimates of each signal.
+    """The calibrators of one rung, best first, and the out-of-fold estimates of each.
 
     Attributes:
-        out_of_fold: signal name to (query id, round) to probability; thresholds are chosen on it.
+        out_of_fold: name of a signal or combination to (query id, round) to probability;
+            thresholds are chosen on it.
     """
 
     tier: int
@@ -36,83 +47,114 @@ class CalibratedRung:
 
 
 def calibrate_rungs(
-    table: OutcomeTable, versions: Mapping[str, int], *, seed: int
+    table: OutcomeTable,
+    versions: Mapping[str, int],
+    *,
+    seed: int,
+    choice: Calibrating | None = None,
+    date: str | None = None,
 ) -> tuple[CalibratedRung, ...]:
-    """Fit every signal on every rung of the table.
+    """Fit every signal on every rung of the table, and combinations of them where wanted.
 
-    For each signal the kind (isotonic or temperature) of least cross-fitted log loss is kept; the
-    signals are ordered by that loss, so that the first available one is the most telling.
+    For each signal one kind of calibrator is kept, by cross-fitted log loss; signals and
+    combinations are ordered by that loss, so that the first available one is the most telling.
+
+    Args:
+        versions: of estimators by name; 1 where absent.
+        choice: what is tried; isotonic and temperature, without combinations, by default.
+        date: goes into the calibrators' notes.
 
     Raises:
         UsageError: a rung has too few judged rows, or all of them are right or wrong.
     """
+    fitting = _Fitting(versions, seed, choice or Calibrating(), date)
     kinds = sorted({(row.tier, row.retrieved) for row in table.rows()})
-    return tuple(
-        _calibrated_rung(table, tier, retrieved, versions, seed) for tier, retrieved in kinds
-    )
+    return tuple(fitting.rung(table, tier, retrieved) for tier, retrieved in kinds)
 
 
-def _calibrated_rung(
-    table: OutcomeTable, tier: int, retrieved: bool, versions: Mapping[str, int], seed: int
-) -> CalibratedRung:
-    rows = [
-        row
-        for row in table.rows()
-        if row.tier == tier and row.retrieved == retrieved and row.loss is not None
-    ]
-    found: list[tuple[FittedCalibrator, Mapping[tuple[str, int], float]]] = []
-    reasons: list[str] = []
-    for name in table.signals:
-        try:
-            found.append(_best_fit(name, rows, versions.get(name, 1), seed))
-        except UsageError as error:
-            reasons.append(f"{name}: {error}")
-    if not found:
-        seen = "with" if retrieved else "without"
-        raise UsageError(
-            f"no signal can be calibrated for tier {tier} {seen} passages: {'; '.join(reasons)}"
+@dataclass(frozen=True, slots=True)
+class _Fitting:
+    """How rungs are fitted."""
+
+    versions: Mapping[str, int]
+    seed: int
+    choice: Calibrating
+    date: str | None
+
+    def rung(self, table: OutcomeTable, tier: int, retrieved: bool) -> CalibratedRung:
+        rows = RungRows.of(table, tier, retrieved)
+        found: list[Judged] = []
+        reasons: list[str] = []
+        for name in table.signals:
+            try:
+                found.append(self._single(name, rows))
+            except UsageError as error:
+                reasons.append(f"{name}: {error}")
+        if not found:
+            seen = "with" if retrieved else "without"
+            raise UsageError(
+                f"no signal can be calibrated for tier {tier} {seen} passages: {'; '.join(reasons)}"
+            )
+        found = preferred_first(found)
+        if self.choice.combine != "none":
+            found += combinations_of(
+                rows,
+                found,
+                self.versions,
+                bought=table.bought,
+                combine=self.choice.combine,
+                seed=self.seed,
+                date=self.date,
+            )
+        found = preferred_first(found)
+        return CalibratedRung(
+            tier,
+            retrieved,
+            tuple(one.fitted for one in found),
+            {one.fitted.name: one.out_of_fold for one in found},
         )
-    found.sort(key=lambda pair: (pair[0].log_loss, pair[0].curve.signal))
-    return CalibratedRung(
-        tier,
-        retrieved,
-        tuple(fitted for fitted, _ in found),
-        {fitted.curve.signal: out for fitted, out in found},
-    )
 
-
-def _best_fit(
-    name: str, rows: Sequence[Outcome], version: int, seed: int
-) -> tuple[FittedCalibrator, Mapping[tuple[str, int], float]]:
-    usable = [(value, row) for row in rows if (value := row.signals.get(name)) is not None]
-    if len(usable) < _LEAST_ROWS:
-        raise UsageError(f"{len(usable)} judged rows have it, {_LEAST_ROWS} are needed")
-    values = [value for value, _ in usable]
-    labels = [_label(row) for _, row in usable]
-    groups = [row.query_id for _, row in usable]
-    candidates = []
-    for fit in _FITS:
-        fitting = partial(fit, signal=name, version=version)
-        out = cross_fitted(fitting, values, labels, groups, folds=_FOLDS, seed=seed)
-        loss = log_loss(out, labels)
-        assert not isinstance(loss, Unavailable)
-        candidates.append((loss, fitting, out))
-    loss, fitting, out = min(candidates, key=lambda candidate: candidate[0])
-    area = auroc(values, labels)
-    fitted = FittedCalibrator(
-        fitting(values, labels), loss, None if isinstance(area, Unavailable) else area
-    )
-    keys = [(row.query_id, row.round) for _, row in usable]
-    return fitted, dict(zip(keys, out, strict=True))
-
-
-def _label(row: Outcome) -> int:
-    if row.loss not in (0.0, 1.0):
-        raise UsageError(
-            f"query {row.query_id!r} has loss {row.loss}; this version calibrates on losses of 0 "
-            "and 1 only"
+    def _single(self, name: str, rows: RungRows) -> Judged:
+        usable = rows.having(name)
+        if len(usable.rows) < _LEAST_ROWS:
+            raise UsageError(f"{len(usable.rows)} judged rows have it, {_LEAST_ROWS} are needed")
+        values = usable.values(name)
+        candidates = [self._fitted(kind, name, values, usable) for kind in self.choice.kinds]
+        best = min(candidates, key=lambda candidate: candidate.fitted.log_loss)
+        if not self.choice.one_standard_error:
+            return best
+        candidates.sort(key=lambda candidate: KINDS.index(candidate.fitted.curve.kind))
+        labels = usable.labels_by_key()
+        return next(
+            candidate
+            for candidate in candidates
+            if candidate is best
+            or not is_clearly_better(best.out_of_fold, candidate.out_of_fold, labels)
         )
-    return int(row.loss == 0.0)
+
+    def _fitted(
+        self, kind: CalibratorKind, name: str, values: Sequence[float], rows: RungRows
+    ) -> Judged:
+        fit = partial(_FITS[kind], signal=name, version=self.versions.get(name, 1))
+        labels = rows.labels
+        out = cross_fitted(fit, values, labels, rows.questions, folds=FOLDS, seed=self.seed)
+        curve = fit(values, labels)
+        honest = measured(out, labels)
+        note = FitNote(
+            f"{kind}, cross-fitted over {FOLDS} folds of questions, seed {self.seed}",
+            measured([curve.at(value) for value in values], labels),
+            honest,
+            rows.model,
+            self.date,
+        )
+        area = auroc(values, labels)
+        fitted = FittedCalibrator(
+            curve,
+            honest.log_loss,
+            None if isinstance(area, Unavailable) else area,
+            note=note,
+        )
+        return Judged(fitted, dict(zip(rows.keys, out, strict=True)))
 
 
 def with_out_of_fold(
@@ -121,7 +163,7 @@ def with_out_of_fold(
     """The table with each signal replaced by its out-of-fold probability, and the order per rung.
 
     Thresholds chosen on probabilities that a calibrator gave to its own training rows would be
-    too hopeful.
+    too hopeful. A combination is one more signal, which costs nothing in itself.
     """
     by_rung = {(rung.tier, rung.retrieved): rung for rung in rungs}
     queries = {}
@@ -137,7 +179,6 @@ def with_out_of_fold(
             for key, row in ladder.items()
         }
     orders = {
-        key: tuple(fitted.curve.signal for fitted in rung.calibrators)
-        for key, rung in by_rung.items()
+        key: tuple(fitted.name for fitted in rung.calibrators) for key, rung in by_rung.items()
     }
     return OutcomeTable(queries), orders

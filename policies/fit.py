@@ -10,12 +10,13 @@ Nothing here promises an error rate.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ..router.decisions import Action
 from ..router.errors import UsageError
 from .calibrating import calibrate_rungs
+from .choosing import Calibrating
 from .outcomes import OutcomeTable
 from .prices import Prices, check_prices, default_prices
 from .profile import FittedRung, FittedTier, Profile
@@ -32,6 +33,7 @@ class FitSettings:
         tiers: one a tier, cheapest first.
         estimators: what goes into the profile's `estimators`; empty for bare tables.
         versions: version of each estimator by name.
+        calibrating: which calibrators and combinations are tried.
     """
 
     tiers: tuple[FittedTier, ...]
@@ -39,6 +41,7 @@ class FitSettings:
     estimators: Mapping[str, Any]
     versions: Mapping[str, int]
     seed: int = 0
+    calibrating: Calibrating = field(default_factory=Calibrating)
 
 
 def fit_uncertified(
@@ -49,13 +52,23 @@ def fit_uncertified(
 ) -> Profile:
     """Calibrate every rung and choose the rules of least expected price.
 
+    Args:
+        fitted_on: counts, hash and `date`; kept as it is, the date in the calibrators' notes too.
+
     Raises:
         UsageError: a price cannot be used, a row was not judged, the table cannot be calibrated, or
             it lacks a row that a policy would reach.
     """
     check_prices(settings.prices)
     _check_judged(table)
-    rungs = calibrate_rungs(table, settings.versions, seed=settings.seed)
+    date = fitted_on.get("date")
+    rungs = calibrate_rungs(
+        table,
+        settings.versions,
+        seed=settings.seed,
+        choice=settings.calibrating,
+        date=None if date is None else str(date),
+    )
     names = tuple(tier.name for tier in settings.tiers)
     search = RuleSearch(table, rungs, names, settings.prices, seed=settings.seed, progress=progress)
     rules = search.best()

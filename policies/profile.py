@@ -10,13 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from ..router.assessing import CalibratedAssessor, RungCalibrators
-from ..router.calibrators import IsotonicCalibrator, TemperatureCalibrator
 from ..router.decisions import Action
 from ..router.errors import BadInput, ProfileMismatch, UsageError
 from ..router.protocols import Estimator
-from ..router.signals import Signal
 from ..router.tables import write_atomically
-from ..router.wire import decode
+from .fitted import FittedCalibrator, calibrator_entry, calibrator_of
 from .threshold import BuyBand, RungRule, ThresholdPolicy
 
 __all__ = [
@@ -38,29 +36,6 @@ class FittedTier:
     name: str
     model: str | None = None
     price: Mapping[str, float] | str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class FittedCalibrator:
-    """A calibrator over a signal's `value`, which is what outcome tables carry.
-
-    Attributes:
-        log_loss: cross-fitted, in nats; what the choice among signals rested on.
-        auroc: of the raw signal on the same rows; None where undefined.
-    """
-
-    curve: IsotonicCalibrator | TemperatureCalibrator
-    log_loss: float
-    auroc: float | None = None
-
-    @property
-    def fingerprint(self) -> str:
-        """Changes whenever any fitted number changes."""
-        return self.curve.fingerprint
-
-    def probability(self, signal: Signal) -> float:
-        """P(correct) at the signal's value."""
-        return self.curve.at(signal.value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +81,7 @@ class Profile:
     @property
     def fingerprint(self) -> str:
         """SHA-256 of everything but the advice, what it was fitted on, and unknown fields."""
-        body = _body(self)
+        body = _body(self, with_notes=False)
         for volatile in ("advice", "fitted_on"):
             del body[volatile]
         canonical = json.dumps(body, sort_keys=True, separators=(",", ":"))
@@ -127,7 +102,7 @@ class Profile:
                 RungCalibrators(
                     rung.tier,
                     rung.retrieved,
-                    tuple((fitted.curve.signal, fitted) for fitted in rung.calibrators),
+                    tuple((fitted.name, fitted.running()) for fitted in rung.calibrators),
                 )
                 for rung in self.rungs
             )
@@ -171,7 +146,7 @@ class Profile:
         needed: dict[str, None] = {}
         for rung in self.rungs:
             for fitted in rung.calibrators[:1]:
-                needed[fitted.curve.signal] = None
+                needed.update(dict.fromkeys(fitted.parts))
             for band in rung.buy:
                 needed[band.signal] = None
         return list(needed)
@@ -185,7 +160,7 @@ def _mismatch(what: str, fitted: str, found: str) -> ProfileMismatch:
     )
 
 
-def _body(profile: Profile) -> dict[str, Any]:
+def _body(profile: Profile, *, with_notes: bool = True) -> dict[str, Any]:
     return {
         "schema": _SCHEMA,
         "tiers": [
@@ -197,7 +172,9 @@ def _body(profile: Profile) -> dict[str, Any]:
             {
                 "tier": rung.tier,
                 "retrieved": rung.retrieved,
-                "signals": [_calibrator(fitted) for fitted in rung.calibrators],
+                "signals": [
+                    calibrator_entry(fitted, with_note=with_notes) for fitted in rung.calibrators
+                ],
             }
             for rung in profile.rungs
         ],
@@ -227,12 +204,6 @@ def _body(profile: Profile) -> dict[str, Any]:
 
 def _price(price: Mapping[str, float] | str | None) -> Any:
     return dict(price) if isinstance(price, Mapping) else price
-
-
-def _calibrator(fitted: FittedCalibrator) -> dict[str, Any]:
-    curve = json.loads(fitted.curve.to_json())
-    curve.pop("fingerprint", None)
-    return {**curve, "on": "value", "log_loss": fitted.log_loss, "auroc": fitted.auroc}
 
 
 def save_profile(profile: Profile, path: Path) -> None:
@@ -285,9 +256,7 @@ _KNOWN = frozenset(
 
 def _profile(data: Mapping[str, Any]) -> Profile:
     calibrators = {
-        (entry["tier"], entry["retrieved"]): tuple(
-            FittedCalibrator(_curve(one), one["log_loss"], one["auroc"]) for one in entry["signals"]
-        )
+        (entry["tier"], entry["retrieved"]): tuple(calibrator_of(one) for one in entry["signals"])
         for entry in data["calibrators"]
     }
     policy = data["policy"]
@@ -313,11 +282,3 @@ def _profile(data: Mapping[str, Any]) -> Profile:
         data["fitted_on"],
         {name: value for name, value in data.items() if name not in _KNOWN},
     )
-
-
-def _curve(data: Mapping[str, Any]) -> IsotonicCalibrator | TemperatureCalibrator:
-    if data["kind"] == "isotonic":
-        return decode(IsotonicCalibrator, data)
-    if data["kind"] == "temperature":
-        return decode(TemperatureCalibrator, data)
-    raise UsageError(f"no calibrator is of kind {data['kind']!r}")

@@ -35,16 +35,27 @@ _REPS = 1000
 
 
 class OutOfFoldAssessor:
-    """Reads the preferred signal's out-of-fold probability, which stands in the table."""
+    """Reads the preferred signal's out-of-fold probability, which stands in the table.
 
-    def __init__(self, orders: Mapping[tuple[int, bool], tuple[str, ...]]) -> None:
+    Args:
+        orders: names by rung, the preferred one first.
+        to_buy: the bought signal within each combination, without which that cannot be had.
+    """
+
+    def __init__(
+        self,
+        orders: Mapping[tuple[int, bool], tuple[str, ...]],
+        to_buy: Mapping[str, str] | None = None,
+    ) -> None:
         self._orders = orders
+        self._to_buy = to_buy or {}
 
     def assess(self, rung: Rung, signals: Mapping[str, Reading]) -> Estimate | Unavailable:
         """The estimate from the first available signal of the rung's order."""
         for name in self._orders[rung.tier, rung.retrieved]:
             reading = signals.get(name)
-            if isinstance(reading, Signal):
+            part = signals.get(self._to_buy.get(name, name))
+            if isinstance(reading, Signal) and isinstance(part, Signal):
                 return Estimate(reading.value, name, True)
         return Unavailable("no signal is available")
 
@@ -73,7 +84,7 @@ class RuleSearch:
         self._progress = progress
         self._rungs = rungs
         self._table, orders = with_out_of_fold(table, rungs)
-        self._bought = table.bought
+        self._to_buy = _parts_to_buy(rungs, table.bought)
         self._rounds = table.rounds
         self._seed = seed
         self._known: dict[tuple[object, ...], Served] = {}
@@ -81,7 +92,9 @@ class RuleSearch:
         self._start = tuple(self._first_rule(rung) for rung in rungs)
         self._estimates = self._estimated(orders)
         policy = self._policy(self._start)
-        self._replayer = Replayer(self._table, self._names, policy, OutOfFoldAssessor(orders))
+        self._replayer = Replayer(
+            self._table, self._names, policy, OutOfFoldAssessor(orders, self._to_buy)
+        )
 
     def best(self) -> tuple[RungRule, ...]:
         """The rules of least expected price."""
@@ -136,10 +149,10 @@ class RuleSearch:
         return rules
 
     def _first_rule(self, rung: CalibratedRung) -> RungRule:
-        names = [fitted.curve.signal for fitted in rung.calibrators]
+        names = [fitted.name for fitted in rung.calibrators]
         # Where every signal has a price, the best one is bought, or nothing would ever be known.
-        blind = all(name in self._bought for name in names)
-        buy = (BuyBand(names[0], 0.0, 1.0),) if blind else ()
+        blind = all(name in self._to_buy for name in names)
+        buy = (BuyBand(self._to_buy[names[0]], 0.0, 1.0),) if blind else ()
         return RungRule(rung.tier, self._prices.floor, rung.retrieved, self._steps(rung), buy)
 
     def _steps(self, rung: CalibratedRung) -> tuple[Action, ...]:
@@ -161,24 +174,26 @@ class RuleSearch:
             found[query_id] = []
             for row in self._table.queries[query_id].values():
                 names = orders[row.tier, row.retrieved]
-                free = _first([row.signals[name] for name in names if name not in self._bought])
-                paid = _first([row.signals[names[0]], free])
+                free = _first([row.signals[name] for name in names if name not in self._to_buy])
+                # The best one's purchase opens all that rest on it; nothing else is ever bought.
+                known = (None, self._to_buy.get(names[0]))
+                paid = _first([row.signals[n] for n in names if self._to_buy.get(n) in known])
                 place = places[row.tier, row.retrieved]
                 found[query_id].append(_Estimates(place, free, paid))
         return found
 
     def _candidates(self, rung: CalibratedRung, rule: RungRule) -> list[RungRule]:
-        best = rung.calibrators[0].curve.signal
+        best = rung.calibrators[0].name
         values = sorted(set(rung.out_of_fold[best].values()))
         step = max(1, len(values) // _GRID)
         found = [replace(rule, threshold=value) for value in [*values[::step], values[-1], 1.0]]
         steps = self._steps(rung)
         for length in range(len(steps) + 1):
             found += [replace(rule, then=then) for then in permutations(steps, length)]
-        if best in self._bought:
+        if best in self._to_buy:
             for width in _BAND_WIDTHS:
                 low, high = max(0.0, rule.threshold - width), min(1.0, rule.threshold + width)
-                found.append(replace(rule, buy=(BuyBand(best, low, high),)))
+                found.append(replace(rule, buy=(BuyBand(self._to_buy[best], low, high),)))
         if rule.buy:
             found.append(replace(rule, buy=()))
         return found
@@ -245,6 +260,12 @@ class RuleSearch:
         if high <= 0:
             return f"{what} does not pay: {words}"
         return f"{what}: undecided on {n} questions: {words}"
+
+
+def _parts_to_buy(rungs: Sequence[CalibratedRung], bought: frozenset[str]) -> dict[str, str]:
+    """What has to be bought before a signal, or a combination, can be had; free ones are absent."""
+    fitted = [one for rung in rungs for one in rung.calibrators]
+    return {one.name: part for one in fitted for part in one.parts if part in bought}
 
 
 def _first(values: Sequence[float | None]) -> float | None:

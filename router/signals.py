@@ -59,9 +59,11 @@ class Estimate:
         signal: the name of the signal it was made from.
         calibrated: False where `p` is a bare signal value, which no policy may call a probability.
         calibrator: the calibrator's fingerprint, None where there is none.
+        fallback: which preferred signals were Unavailable, and why; None where none was.
     """
 
     p: float
     signal: str
     calibrated: bool = False
     calibrator: str | None = None
+    fallback: str | None = None

@@ -11,11 +11,15 @@ import pytest
 
 from surefoot.policies import calibrating
 from surefoot.policies.calibrating import CalibratedRung, calibrate_rungs, with_out_of_fold
+from surefoot.policies.choosing import AUTOMATIC, KINDS, Calibrating
 from surefoot.policies.outcomes import Outcome, OutcomeTable
+from surefoot.policies.searching import OutOfFoldAssessor
+from surefoot.router.assessing import CalibratedAssessor, RungCalibrators
 from surefoot.router.calibration import fit_isotonic
 from surefoot.router.decisions import Rung
 from surefoot.router.errors import UsageError
-from surefoot.router.metrics import auroc, log_loss
+from surefoot.router.metrics import ace, auroc, brier, ece, log_loss
+from surefoot.router.signals import Estimate, Reading, Signal
 
 from .worlds import outcome, shuffled, sigmoid, table_of
 
@@ -146,13 +150,13 @@ def test_no_question_is_judged_by_a_curve_that_saw_one_of_its_rows(
         curves.append(SpyCurve(signal, frozenset(values), []))
         return curves[-1]
 
-    monkeypatch.setattr(calibrating, "_FITS", (fit,))
+    monkeypatch.setattr(calibrating, "_FITS", {"platt": fit})
     table = noise_table(40)
     values = {row.signals["s"] for row in table.rows()}
-    only_rung(table)
+    calibrate_rungs(table, {}, seed=0, choice=Calibrating(("platt",)))
 
     *folds, final = curves
-    assert len(folds) == 5 and final.asked == []
+    assert len(folds) == 5
     assert final.fitted_on == values
     for curve in folds:
         assert not curve.fitted_on & set(curve.asked)
@@ -265,3 +269,173 @@ def test_a_row_that_no_calibrator_judged_has_no_signal() -> None:
 
     for query_id in ("unjudged", "silent"):
         assert changed.queries[query_id][Rung(0, 0, False)].signals == {"s": None}
+
+
+# --- what is tried -------------------------------------------------------------------------------
+
+
+def test_of_all_kinds_the_simplest_that_is_not_clearly_worse_is_kept() -> None:
+    (rung,) = calibrate_rungs(graded(600), {}, seed=0, choice=AUTOMATIC)
+    kinds = {one.name: one.curve.kind for one in rung.calibrators if one.combination is None}
+
+    assert kinds["strong"] == "temperature"
+    assert kinds["shy"] == "platt"  # another base rate, and nothing else
+
+
+def test_only_the_kinds_that_are_named_are_tried() -> None:
+    for kind in KINDS:
+        (rung,) = calibrate_rungs(graded(60), {}, seed=0, choice=Calibrating((kind,)))
+        assert {one.curve.kind for one in rung.calibrators} == {kind}
+
+
+def test_a_calibrator_says_how_good_it_is_out_of_fold_and_on_its_own_rows() -> None:
+    rows = [replace(row, model="m-1") for row in graded(100).rows()]
+    table = table_of(rows)
+    (rung,) = calibrate_rungs(
+        table, {}, seed=3, choice=Calibrating(("isotonic",)), date="2026-01-01"
+    )
+    right = [int(row.loss == 0) for row in rows]
+
+    for one in rung.calibrators:
+        note = one.note
+        assert note is not None and (note.model, note.date) == ("m-1", "2026-01-01")
+        assert note.method == "isotonic, cross-fitted over 5 folds of questions, seed 3"
+        out = [rung.out_of_fold[one.name][row.query_id, 0] for row in rows]
+        values = [row.signals[one.name] or 0.0 for row in rows]
+        inside = [one.curve.at(value) for value in values]
+        for measured, p in ((note.cross_fitted, out), (note.in_sample, inside)):
+            assert measured.log_loss == pytest.approx(log_loss(p, right))
+            assert measured.ece == pytest.approx(ece(p, right))
+            assert measured.ace == pytest.approx(ace(p, right))
+            assert measured.brier == pytest.approx(brier(p, right))
+        assert note.cross_fitted.log_loss == one.log_loss > note.in_sample.log_loss
+
+
+# --- combinations --------------------------------------------------------------------------------
+
+
+def views(n: int, seed: int = 0, *, spread: float = 1.5, gaps: float = 0.0) -> OutcomeTable:
+    """`one` and `two` are free views of a question's ease, `paid` is a bought one.
+
+    `two` is missing on a share of the questions, and `paid` where the answer is cut.
+    """
+    rng = random.Random(seed)
+    rows = []
+    for number in range(n):
+        ease = rng.gauss(0.0, 2.0)
+        wrong = float(rng.random() >= sigmoid(ease))
+        told: dict[str, float | None] = {
+            name: sigmoid(ease + rng.gauss(0.0, spread)) for name in ("one", "two", "paid")
+        }
+        if rng.random() < gaps:
+            told["two"] = None
+        if number % 20 == 0:
+            told["paid"] = None
+        rows.append(outcome(f"q{number:03}", loss=wrong, signals=told, signal_costs={"paid": 0.5}))
+    return table_of(rows)
+
+
+LOGISTIC = Calibrating(("platt",), "logistic")
+FREE, ALL = "combined(one, two)", "combined(one, two, paid)"
+
+
+def test_views_that_complement_each_other_are_combined_and_preferred() -> None:
+    (rung,) = calibrate_rungs(views(500), {"two": 7}, seed=0, choice=AUTOMATIC)
+    names = [one.name for one in rung.calibrators]
+
+    assert names[:2] == [ALL, FREE]
+    assert set(names[2:]) == {"one", "two", "paid"}
+    assert rung.calibrators[0].log_loss < rung.calibrators[1].log_loss
+    assert rung.calibrators[1].parts == ("one", "two")
+    combination = rung.calibrators[1].combination
+    assert combination is not None and combination.versions == (1, 7)
+    # Rows that lack what was bought are not fitted on; the free signals are everywhere.
+    assert rung.calibrators[0].curve.n == 475 and rung.calibrators[1].curve.n == 500
+
+
+def test_a_copy_adds_nothing_and_is_not_combined_unless_told_to() -> None:
+    rows = []
+    for row in graded(300).rows():
+        told = {"strong": row.signals["strong"], "copy": row.signals["strong"]}
+        rows.append(replace(row, signals=told))
+    table = table_of(rows)
+
+    (rung,) = calibrate_rungs(table, {}, seed=0, choice=AUTOMATIC)
+    assert [one.name for one in rung.calibrators] == ["copy", "strong"]
+    (told,) = calibrate_rungs(table, {}, seed=0, choice=LOGISTIC)
+    assert [one.name for one in told.calibrators] == ["combined(copy, strong)", "copy", "strong"]
+    (never,) = calibrate_rungs(table, {}, seed=0)
+    assert all(one.combination is None for one in never.calibrators)
+
+
+def test_a_signal_that_is_often_missing_has_an_indicator_and_a_rare_gap_has_not() -> None:
+    often, rare = (
+        calibrate_rungs(views(300, gaps=gaps), {}, seed=0, choice=LOGISTIC)[0]
+        for gaps in (0.3, 0.01)
+    )
+    saw = []
+    for rung in (often, rare):
+        (free,) = [one for one in rung.calibrators if one.name == FREE]
+        assert free.combination is not None
+        saw.append(free.combination.saw_missing)
+        lacking = 300 - len(rung.out_of_fold["two"])
+        assert free.curve.n == (300 if saw[-1][1] else 300 - lacking)
+    assert saw == [(False, True), (False, False)]
+
+
+def test_combinations_need_rows_of_both_kinds() -> None:
+    (few,) = calibrate_rungs(views(59), {}, seed=0, choice=LOGISTIC)
+    assert all(one.combination is None for one in few.calibrators)
+    (enough,) = calibrate_rungs(views(60), {}, seed=0, choice=LOGISTIC)
+    assert FREE in [one.name for one in enough.calibrators]
+
+
+def test_shuffled_rows_give_the_same_combinations() -> None:
+    table = views(120, gaps=0.3)
+    first = calibrate_rungs(table, {}, seed=0, choice=LOGISTIC)
+
+    assert calibrate_rungs(shuffled(table, 1), {}, seed=0, choice=LOGISTIC) == first
+
+
+def test_trees_are_grown_where_they_are_asked_for() -> None:
+    boosted = Calibrating(("platt",), "boosted")
+    (rung,) = calibrate_rungs(views(200), {}, seed=0, choice=boosted)
+    kinds = [one.combination.kind for one in rung.calibrators if one.combination is not None]
+    assert kinds == ["boosted", "boosted"]
+
+
+def test_a_combination_is_one_more_free_signal_of_the_table_that_thresholds_are_chosen_on() -> None:
+    table = views(200)
+    rungs = calibrate_rungs(table, {}, seed=0, choice=LOGISTIC)
+    changed, orders = with_out_of_fold(table, rungs)
+
+    assert orders[0, False][:2] == (ALL, FREE)
+    assert changed.bought == table.bought == {"paid"}
+    row = changed.queries["q003"][Rung(0, 0, False)]
+    assert row.signals[ALL] == rungs[0].out_of_fold[ALL]["q003", 0]
+    assert changed.queries["q000"][Rung(0, 0, False)].signals[ALL] is None
+
+
+def test_what_the_search_sees_is_what_the_profile_does() -> None:
+    """On a signal that was bought, and on one that was not: the same rows of the ladder."""
+    table = views(200)
+    (rung,) = calibrate_rungs(table, {}, seed=0, choice=LOGISTIC)
+    order = tuple((one.name, one.running()) for one in rung.calibrators)
+    assessor = CalibratedAssessor((RungCalibrators(0, False, order),))
+    _, orders = with_out_of_fold(table, (rung,))
+    search = OutOfFoldAssessor(orders, {ALL: "paid"})
+    here = Rung(0, 0, False)
+
+    for bought in (False, True):
+        readings: dict[str, Reading] = {
+            "one": Signal("one", 0.4, 0.4),
+            "two": Signal("two", 0.3, 0.3),
+        }
+        if bought:
+            readings["paid"] = Signal("paid", 0.2, 0.2)
+        online = assessor.assess(here, readings)
+        columns = {**readings, FREE: Signal(FREE, 0.5, 0.5), ALL: Signal(ALL, 0.6, 0.6)}
+        offline = search.assess(here, columns)
+        assert isinstance(online, Estimate) and isinstance(offline, Estimate)
+        assert online.signal == offline.signal == (ALL if bought else FREE)
+        assert online.fallback is None

@@ -13,17 +13,23 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.optimize import minimize_scalar
+from scipy.optimize import minimize, minimize_scalar
 from sklearn.isotonic import IsotonicRegression
 
 from surefoot.router.calibration import (
+    BetaCalibrator,
     Curve,
-    IsotonicCalibrator,
+    FittedCurve,
+    HistogramCalibrator,
+    PlattCalibrator,
     TemperatureCalibrator,
     calibrated,
     calibrator_from_json,
     cross_fitted,
+    fit_beta,
+    fit_histogram,
     fit_isotonic,
+    fit_platt,
     fit_temperature,
     pool_adjacent_violators,
 )
@@ -50,9 +56,17 @@ def history(n: int, seed: int) -> list[Row]:
     return [(score, int(rng.random() < 0.1 + 0.8 * score**2)) for score in scores]
 
 
-Fit = Callable[..., TemperatureCalibrator | IsotonicCalibrator]
-FITS: list[Fit] = [partial(fit_temperature, signal="s"), partial(fit_isotonic, signal="s")]
-every_fit = pytest.mark.parametrize("fit", FITS, ids=["temperature", "isotonic"])
+Fit = Callable[..., FittedCurve]
+FITS: list[Fit] = [
+    partial(fit_temperature, signal="s"),
+    partial(fit_isotonic, signal="s"),
+    partial(fit_platt, signal="s"),
+    partial(fit_beta, signal="s"),
+    partial(fit_histogram, signal="s"),
+]
+every_fit = pytest.mark.parametrize(
+    "fit", FITS, ids=["temperature", "isotonic", "platt", "beta", "histogram"]
+)
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -139,6 +153,131 @@ def test_temperature_by_hand() -> None:
 def test_temperature_of_a_useless_signal_stops_at_its_bound() -> None:
     assert fit_temperature([0.9, 0.1], [0, 1], signal="s").tau == 100.0
     assert fit_temperature([0.9, 0.1], [1, 0], signal="s").tau == 0.01
+
+
+def oracle_loss(features: np.ndarray, y: np.ndarray) -> Callable[[np.ndarray], float]:
+    """Cross-entropy to Platt's targets, written anew."""
+    right, wrong = y.sum(), len(y) - y.sum()
+    target = np.where(y == 1, (right + 1) / (right + 2), 1 / (wrong + 2))
+
+    def loss(x: np.ndarray) -> float:
+        z = features @ x
+        return float(np.sum(np.logaddexp(0.0, z) - target * z))
+
+    return loss
+
+
+def labelled_values(seed: int) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    values = rng.beta(1.3, 0.7, size=300)
+    odds = 0.6 * np.log(values) - 1.7 * np.log1p(-values) - 0.8
+    return values, (rng.random(300) < 1 / (1 + np.exp(-odds))).astype(int)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_platt_agrees_with_another_minimizer(seed: int) -> None:
+    v, y = labelled_values(seed)
+    loss = oracle_loss(np.column_stack([np.log(v / (1 - v)), np.ones_like(v)]), y)
+    oracle = minimize(loss, [1.0, 0.0], method="BFGS", options={"gtol": 1e-9})
+    fitted = fit_platt(v.tolist(), y.tolist(), signal="s")
+    assert [fitted.a, fitted.b] == pytest.approx(oracle.x.tolist(), abs=1e-5)
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("turned", [False, True])
+def test_beta_agrees_with_another_minimizer(seed: int, turned: bool) -> None:
+    v, y = labelled_values(seed)
+    y = 1 - y if turned else y
+    loss = oracle_loss(np.column_stack([np.log(v), -np.log1p(-v), np.ones_like(v)]), y)
+    bounds = [(0, None), (0, None), (None, None)]
+    options = {"ftol": 1e-15, "gtol": 1e-10}
+    oracle = minimize(loss, [1.0, 1.0, 0.0], method="L-BFGS-B", bounds=bounds, options=options)
+    fitted = fit_beta(v.tolist(), y.tolist(), signal="s")
+    assert loss(np.array([fitted.a, fitted.b, fitted.c])) <= oracle.fun + 1e-7
+    assert [fitted.a, fitted.b, fitted.c] == pytest.approx(oracle.x.tolist(), abs=2e-3)
+
+
+def test_platt_by_hand() -> None:
+    # Two values: the smoothed shares are met exactly. 0.9: 3 of 4 right; 0.5: 1 of 4.
+    labels = [1, 1, 1, 0, 1, 0, 0, 0]
+    fitted = fit_platt([0.9] * 4 + [0.5] * 4, labels, signal="s", version=2)
+    right, wrong = 5 / 6, 1 / 6  # n+ = n- = 4
+    assert fitted.at(0.9) == pytest.approx((3 * right + wrong) / 4)
+    assert fitted.at(0.5) == pytest.approx((right + 3 * wrong) / 4)
+    assert fitted.b == pytest.approx(math.log((right + 3 * wrong) / (3 * right + wrong)))
+    assert (fitted.n, fitted.positives, fitted.version) == (8, 4, 2)
+
+
+def test_platt_is_not_shrunk_towards_the_base_rate() -> None:
+    """An L2 penalty of 1 on the bare value, as elsewhere, leaves ten rows at 0.35 to 0.65."""
+    curve = fit_platt([0.1] * 5 + [0.9] * 5, [0] * 5 + [1] * 5, signal="s")
+    assert curve.at(0.9) == pytest.approx(6 / 7)
+    assert curve.at(0.1) == pytest.approx(1 / 7)
+
+
+def test_platt_moves_the_base_rate_where_temperature_cannot() -> None:
+    values, labels = [0.4, 0.5, 0.6] * 40, [1] * 100 + [0] * 20
+    assert fit_temperature(values, labels, signal="s").at(0.5) == 0.5
+    assert fit_platt(values, labels, signal="s").at(0.5) == pytest.approx(100 / 120, abs=0.01)
+
+
+@pytest.mark.parametrize("fit", [fit_platt, fit_beta])
+def test_an_inverted_signal_is_flattened_and_not_turned_around(fit: Fit) -> None:
+    curve = fit([0.1, 0.2, 0.8, 0.9] * 5, [1, 1, 0, 0] * 5, signal="s")
+    assert curve.at(0.1) == pytest.approx(curve.at(0.9)) == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("fit", [fit_platt, fit_beta])
+def test_a_signal_of_one_value_gives_the_base_rate(fit: Fit) -> None:
+    curve = fit([0.7] * 100, [1] * 60 + [0] * 40, signal="s")
+    assert curve.at(0.7) == pytest.approx((60 * 61 / 62 + 40 / 42) / 100)
+
+
+@pytest.mark.parametrize("fit", [fit_platt, fit_beta])
+def test_a_value_that_separates_right_from_wrong_has_a_finite_fit(fit: Fit) -> None:
+    curve = fit([0.0, 0.2, 0.3, 0.7, 0.8, 1.0], [0, 0, 0, 1, 1, 1], signal="s")
+    assert 0.1 < curve.at(0.0) < 0.25 and 0.75 < curve.at(1.0) < 0.9
+
+
+def test_histogram_by_hand() -> None:
+    # Bins close at 2, 4, 6, 8 and 10 rows or the end of a tie: 1 2 | 3 3 3 | 4 | 5 6 | 7 8.
+    scores = [1.0, 2.0, 3.0, 3.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0]
+    labels = [0, 0, 0, 1, 0, 0, 1, 1, 1, 1]
+    curve = fit_histogram(scores, labels, signal="s", bins=5)
+    # 1/3 is followed by 0, so 3 and 4 are pooled; the ends get one of each kind more.
+    assert curve.edges == (2.5, 4.5)
+    assert curve.probabilities == pytest.approx((1 / 4, 1 / 4, 5 / 6))
+    assert [curve.at(x) for x in (-9.0, 2.5, 4.4, 4.5, 99.0)] == pytest.approx(
+        [1 / 4, 1 / 4, 1 / 4, 5 / 6, 5 / 6]
+    )
+
+
+def test_histogram_pools_bins_whose_shares_fall() -> None:
+    curve = fit_histogram([1.0] * 4 + [2.0] * 4, [1, 1, 1, 0, 0, 0, 0, 1], signal="s", bins=2)
+    assert curve.edges == () and curve.probabilities == pytest.approx((0.5,))
+    with pytest.raises(UsageError, match="one bin or more, got 0"):
+        fit_histogram([1.0, 2.0], [0, 1], signal="s", bins=0)
+
+
+def test_histogram_has_at_most_as_many_bins_as_asked_for() -> None:
+    scores, labels = split(history(500, 3))
+    curve = fit_histogram(scores, labels, signal="s")
+    assert 3 < len(curve.probabilities) <= 10
+
+
+@every_fit
+def test_signals_of_another_k_are_refused(fit: Fit) -> None:
+    curve = fit([0.2, 0.9] * 5, [0, 1] * 5, k=5)
+    same = Signal("s", 0.9, 0.9, details={"k": 5})
+    assert isinstance(calibrated(curve, same), Estimate)
+    for details in ({"k": 20}, {}):
+        refused = calibrated(curve, replace(same, details=details))
+        assert isinstance(refused, Unavailable)
+        assert "fitted with k = 5 alternatives" in refused.reason
+    free = replace(curve, k=None)
+    assert isinstance(calibrated(free, replace(same, details={"k": 20})), Estimate)
+    assert free.fingerprint != curve.fingerprint
+    assert calibrator_from_json(curve.to_json()).k == 5
 
 
 def test_whole_weights_are_repeated_rows() -> None:
@@ -258,6 +397,13 @@ def test_json_there_and_back_loses_nothing(fit: Fit, rows: list[Row]) -> None:
         ' "scores": [0, 1], "probabilities": [0.3, 1.2]}',
         '{"kind": "isotonic", "signal": "s", "version": 1, "n": 2, "positives": 1,'
         ' "scores": [], "probabilities": []}',
+        '{"kind": "platt", "signal": "s", "version": 1, "n": 2, "positives": 1, "a": -1, "b": 0}',
+        '{"kind": "beta", "signal": "s", "version": 1, "n": 2, "positives": 1,'
+        ' "a": 1, "b": -1, "c": 0}',
+        '{"kind": "histogram", "signal": "s", "version": 1, "n": 2, "positives": 1,'
+        ' "edges": [0.5], "probabilities": [0.2]}',
+        '{"kind": "histogram", "signal": "s", "version": 1, "n": 2, "positives": 1,'
+        ' "edges": [0.5], "probabilities": [0.2, 0.1]}',
     ],
 )
 def test_json_that_is_no_calibrator_is_refused(text: str) -> None:
@@ -268,15 +414,21 @@ def test_json_that_is_no_calibrator_is_refused(text: str) -> None:
 def test_the_fingerprint_follows_every_fitted_number_and_the_signal() -> None:
     first = TemperatureCalibrator("s", 1, 10, 5, 1.5)
     curve = fit_isotonic([0.0, 1.0], [0, 1], signal="s")
-    others: list[TemperatureCalibrator | IsotonicCalibrator] = [
+    others: list[FittedCurve] = [
         replace(first, tau=math.nextafter(1.5, 2.0)),
         replace(first, signal="t"),
         replace(first, version=2),
         curve,
         replace(curve, probabilities=(curve.probabilities[0], 0.9)),
         replace(curve, scores=(0.0, 2.0)),
+        PlattCalibrator("s", 1, 10, 5, 1.5, 0.0),
+        PlattCalibrator("s", 1, 10, 5, 1.5, 0.1),
+        BetaCalibrator("s", 1, 10, 5, 1.5, 0.0, 0.0),
+        BetaCalibrator("s", 1, 10, 5, 1.5, 0.1, 0.0),
+        HistogramCalibrator("s", 1, 10, 5, (0.5,), (0.1, 0.9)),
+        HistogramCalibrator("s", 1, 10, 5, (0.6,), (0.1, 0.9)),
     ]
-    assert len({found.fingerprint for found in [first, *others]}) == 7
+    assert len({found.fingerprint for found in [first, *others]}) == 13
     assert replace(first, n=11).fingerprint == first.fingerprint
     assert len(first.fingerprint) == 64
 
@@ -310,9 +462,10 @@ def test_rows_that_cannot_be_fitted_are_refused(
         fit(scores, labels, weights=weights)
 
 
-def test_temperature_wants_values_between_0_and_1() -> None:
+@pytest.mark.parametrize("fit", [fit_temperature, fit_platt, fit_beta])
+def test_some_fits_want_values_between_0_and_1(fit: Fit) -> None:
     with pytest.raises(UsageError, match=r"\[0, 1\]"):
-        fit_temperature([0.5, -3.0], [1, 0], signal="s")
+        fit([0.5, -3.0], [1, 0], signal="s")
 
 
 class Recorder:

@@ -492,7 +492,8 @@ def test_a_purchase_that_fails_is_not_tried_again(needs: Needs, reply: Reply, wh
     run.advance(reply)
     assert isinstance(run.request, Draft) and run.request.tier == 1
     assert run.state.attempts[0].signals["votes"] == Unavailable(f"could not be bought: {why}")
-    assert run.state.attempts[0].estimate == Estimate(0.5, "sure")
+    fallback = f"votes: could not be bought: {why}"
+    assert run.state.attempts[0].estimate == Estimate(0.5, "sure", fallback=fallback)
 
 
 def test_samples_that_are_too_few_are_kept_for_who_needs_fewer() -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from surefoot.router.decisions import Result
+from surefoot.router.signals import Estimate
 from surefoot.service.documents import ask_document
 
 from .doors import Here
@@ -74,6 +76,21 @@ def test_a_signal_that_is_missing_says_why_and_is_never_a_number() -> None:
     assert draft["signals"]["lexical_support"] == {"unavailable": "there are no passages"}
     assert failed["estimate"] == {"unavailable": "empty answer"}
     assert failed["cost"] is None
+
+
+def test_a_preferred_signal_that_was_unavailable_is_named_and_nothing_else_is() -> None:
+    plain = ask_document(ANSWERED, NAMES)["trail"]
+    assert all("fallback" not in (step["estimate"] or {}) for step in plain)
+    estimate = Estimate(0.7, "b", True, "f", fallback="a: no logprobs")
+    steps = (replace(ANSWERED.trail[0], estimate=estimate), *ANSWERED.trail[1:])
+    told = ask_document(replace(ANSWERED, trail=steps), NAMES)["trail"][0]["estimate"]
+    assert told == {
+        "p": 0.7,
+        "signal": "b",
+        "calibrated": True,
+        "calibrator": "f",
+        "fallback": "a: no logprobs",
+    }
 
 
 def test_fit_and_replay(here: Here, tmp_path: Path) -> None:

@@ -39,6 +39,21 @@ def test_fitting_the_same_rows_again_gives_the_same_profile(here: Here, table: P
     assert other.document["prices"] == {"error": 1.0, "abstain": 0.5}
 
 
+def test_the_calibrators_are_those_that_are_asked_for(here: Here, table: Path) -> None:
+    def kinds(*options: str) -> tuple[set[str], set[str]]:
+        assert here("fit", table, "--uncertified", "--out", "p.json", *options).code == 0
+        rungs = json.loads(Path("p.json").read_text())["calibrators"]
+        found = [one for rung in rungs for one in rung["signals"]]
+        combined = {one["combination"]["kind"] for one in found if "combination" in one}
+        return {one["kind"] for one in found if "combination" not in one}, combined
+
+    assert kinds("--calibration", "beta", "--combine", "none") == ({"beta"}, set())
+    two = kinds("--calibration", "isotonic", "--calibration", "temperature", "--combine", "none")
+    assert two[0] <= {"isotonic", "temperature"} and not two[1]
+    refused = here("fit", table, "--uncertified", "--out", "p.json", "--calibration", "spline")
+    assert refused.code == 2
+
+
 def test_people_are_told_that_nothing_is_certified(here: Here, table: Path, profile: Path) -> None:
     fitted = here("fit", table, "--uncertified", "--out", "again.json")
     assert fitted.code == 0 and fitted.err == ""

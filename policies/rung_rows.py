@@ -1,0 +1,87 @@
+"""The judged rows of one rung, as fits take them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from ..router.errors import UsageError
+from ..router.reliability import ace, brier, ece, log_loss
+from ..router.signals import Unavailable
+from .fitted import Quality
+from .outcomes import Outcome, OutcomeTable
+
+__all__ = ["FOLDS", "RungRows", "measured"]
+
+FOLDS = 5
+"""Of questions, in every cross-fit."""
+
+
+@dataclass(frozen=True, slots=True)
+class RungRows:
+    """Rows of one tier, with passages or without."""
+
+    rows: tuple[Outcome, ...]
+
+    @classmethod
+    def of(cls, table: OutcomeTable, tier: int, retrieved: bool) -> RungRows:
+        """The rows that somebody has judged."""
+        return cls(
+            tuple(
+                row
+                for row in table.rows()
+                if row.tier == tier and row.retrieved == retrieved and row.loss is not None
+            )
+        )
+
+    def having(self, name: str) -> RungRows:
+        """Those that have a signal."""
+        return replace(self, rows=tuple(r for r in self.rows if r.signals.get(name) is not None))
+
+    def values(self, name: str) -> list[float]:
+        """The signal's values, where every row has it."""
+        found = [row.signals[name] for row in self.rows]
+        return [value for value in found if value is not None]
+
+    @property
+    def labels(self) -> list[int]:
+        """1 for right, 0 for wrong. Raises UsageError for a loss in between."""
+        return [_label(row) for row in self.rows]
+
+    @property
+    def questions(self) -> list[str]:
+        """The question of each row."""
+        return [row.query_id for row in self.rows]
+
+    @property
+    def keys(self) -> list[tuple[str, int]]:
+        """Query id and round of each row."""
+        return [(row.query_id, row.round) for row in self.rows]
+
+    @property
+    def model(self) -> str | None:
+        """Of the rows' tier, where they all name the same one."""
+        models = {row.model for row in self.rows}
+        return models.pop() if len(models) == 1 else None
+
+    def labels_by_key(self) -> dict[tuple[str, int], int]:
+        """1 for right, 0 for wrong, by query id and round."""
+        return dict(zip(self.keys, self.labels, strict=True))
+
+
+def _label(row: Outcome) -> int:
+    if row.loss not in (0.0, 1.0):
+        raise UsageError(
+            f"query {row.query_id!r} has loss {row.loss}; this version calibrates on losses of 0 "
+            "and 1 only"
+        )
+    return int(row.loss == 0.0)
+
+
+def measured(probabilities: Sequence[float], labels: Sequence[int]) -> Quality:
+    """ECE, ACE, Brier and log loss. Raises UsageError without rows."""
+    found = [number(probabilities, labels) for number in (ece, ace, brier, log_loss)]
+    numbers = [number for number in found if not isinstance(number, Unavailable)]
+    if len(numbers) < len(found):
+        raise UsageError("expected rows to measure on, got none")
+    return Quality(*numbers)
