@@ -14,7 +14,7 @@ from surefoot.policies.outcomes import Outcome, OutcomeTable, read_outcomes
 from surefoot.policies.profile import Profile, load_profile
 from surefoot.policies.replay import replay_profile
 from surefoot.router.metrics import auroc, bootstrap_interval, selective_accuracy
-from surefoot.router.reliability import ece
+from surefoot.router.metrics.reliability import ece
 from surefoot.router.signals import Signal, Unavailable
 
 HELD_OUT = Path(__file__).parent / "demo_outcomes_held_out.jsonl"

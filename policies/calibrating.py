@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from ..router.calibrators import FittedCurve
-from ..router.cross_fitting import cross_fitted
+from ..router.calibration.calibrators import FittedCurve
+from ..router.calibration.cross_fitting import cross_fitted
+from ..router.calibration.fit_smooth import fit_beta, fit_platt, fit_temperature
+from ..router.calibration.fit_steps import fit_histogram, fit_isotonic
 from ..router.errors import UsageError
-from ..router.fit_smooth import fit_beta, fit_platt, fit_temperature
-from ..router.fit_steps import fit_histogram, fit_isotonic
 from ..router.metrics import auroc
 from ..router.signals import Unavailable
 from .choosing import KINDS, Calibrating, CalibratorKind, Judged, is_clearly_better, preferred_first

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from ..router.combination import CombinationKind
+from ..router.calibration.combination import CombinationKind
 from ..router.errors import UsageError
 from .fitted import FittedCalibrator
 
@@ -31,7 +31,7 @@ KINDS: tuple[CalibratorKind, ...] = ("temperature", "platt", "beta", "isotonic",
 Key = tuple[str, int]
 """Query id and round: one row of a rung."""
 
-_CLIP = 1e-7  # as in the log loss of `router.reliability`
+_CLIP = 1e-7  # as in the log loss of `router.metrics.reliability`
 
 
 @dataclass(frozen=True, slots=True)

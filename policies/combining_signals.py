@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from importlib.util import find_spec
 from typing import Literal
 
-from ..router.combination import (
+from ..router.calibration.combination import (
     CombinationKind,
     SignalRow,
     cross_fitted_combination,

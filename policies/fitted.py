@@ -8,9 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..router.calibrators import FittedCurve, calibrator_from_data
-from ..router.combining import CombinedCalibrator, FittedCombination, combination_from_data
-from ..router.curves import check_k
+from ..router.calibration.calibrators import FittedCurve, calibrator_from_data
+from ..router.calibration.combining import (
+    CombinedCalibrator,
+    FittedCombination,
+    combination_from_data,
+)
+from ..router.calibration.curves import check_k
 from ..router.signals import Signal
 from ..router.wire import decode, encode
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ..router.brier_parts import BrierParts
-from ..router.reliability import Bin
+from ..router.metrics.brier_parts import BrierParts
+from ..router.metrics.reliability import Bin
 from ..router.signals import Unavailable
 
 __all__ = [

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from ..router.errors import UsageError
-from ..router.reliability import ace, brier, ece, log_loss
+from ..router.metrics.reliability import ace, brier, ece, log_loss
 from ..router.signals import Unavailable
 from .fitted import Quality
 from .outcomes import Outcome, OutcomeTable

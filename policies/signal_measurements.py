@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from ..router.bootstrap import percentile_interval
-from ..router.brier_parts import BrierParts, brier_parts
 from ..router.calibration import Curve, cross_fitted, fit_isotonic, fit_platt
 from ..router.errors import UsageError
-from ..router.ranked_rows import RankedRows
-from ..router.reliability import equal_mass_bins, equal_width_bins
+from ..router.metrics.bootstrap import percentile_interval
+from ..router.metrics.brier_parts import BrierParts, brier_parts
+from ..router.metrics.ranked_rows import RankedRows
+from ..router.metrics.reliability import equal_mass_bins, equal_width_bins
+from ..router.metrics.stated_rows import StatedRows
 from ..router.signals import Unavailable
-from ..router.stated_rows import StatedRows
 from .quality_records import BinnedError, Calibration, Measured
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..router.reliability import Bin, wilson_interval
+from ..router.metrics.reliability import Bin, wilson_interval
 from ..router.signals import Unavailable
 from .figures import new_figure, save_figure
 from .quality_records import Calibration, Measured, SignalQuality

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from ..router.draws import every_row_once, question_draws
 from ..router.errors import UsageError
 from ..router.metrics import risk_coverage
-from ..router.ranked_rows import RANKING_MEASURES, RankedRows
+from ..router.metrics.draws import every_row_once, question_draws
+from ..router.metrics.ranked_rows import RANKING_MEASURES, RankedRows
 from ..router.signals import Unavailable
 from .quality_records import BinnedError, Calibration, Measured, SignalQuality, quality_document
 from .signal_measurements import (

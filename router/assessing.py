@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from .combining import CombinedCalibrator
+from .calibration.combining import CombinedCalibrator
 from .decisions import Rung
 from .errors import UsageError
 from .making import maker

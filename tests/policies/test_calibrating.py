@@ -356,8 +356,8 @@ def test_views_that_complement_each_other_are_combined_and_preferred() -> None:
 def test_a_copy_adds_nothing_and_is_not_combined_unless_told_to() -> None:
     rows = []
     for row in graded(300).rows():
-        told = {"strong": row.signals["strong"], "copy": row.signals["strong"]}
-        rows.append(replace(row, signals=told))
+        twins = {"strong": row.signals["strong"], "copy": row.signals["strong"]}
+        rows.append(replace(row, signals=twins))
     table = table_of(rows)
 
     (rung,) = calibrate_rungs(table, {}, seed=0, choice=AUTOMATIC)

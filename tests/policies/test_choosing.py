@@ -14,9 +14,9 @@ from surefoot.policies.choosing import (
     preferred_first,
 )
 from surefoot.policies.fitted import FittedCalibrator
-from surefoot.router.combining import LogisticCombination, combined_name
+from surefoot.router.calibration.combining import LogisticCombination, combined_name
+from surefoot.router.calibration.smooth_calibrators import PlattCalibrator
 from surefoot.router.errors import UsageError
-from surefoot.router.smooth_calibrators import PlattCalibrator
 
 
 def told(*probabilities: float) -> dict[Key, float]:

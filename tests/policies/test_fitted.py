@@ -25,8 +25,8 @@ from surefoot.policies.profile import (
 from surefoot.policies.replay import serve_table
 from surefoot.policies.threshold import BuyBand
 from surefoot.router.calibration import BetaCalibrator, HistogramCalibrator, PlattCalibrator
-from surefoot.router.combination import fit_boosted_combination
-from surefoot.router.combining import LogisticCombination
+from surefoot.router.calibration.combination import fit_boosted_combination
+from surefoot.router.calibration.combining import LogisticCombination
 from surefoot.router.decisions import Rung
 from surefoot.router.errors import BadInput, ProfileMismatch, UsageError
 from surefoot.router.signals import Estimate, Reading, Signal

@@ -23,7 +23,7 @@ from surefoot.policies.profile import (
     save_profile,
 )
 from surefoot.policies.threshold import BuyBand
-from surefoot.router.calibrators import IsotonicCalibrator, TemperatureCalibrator
+from surefoot.router.calibration.calibrators import IsotonicCalibrator, TemperatureCalibrator
 from surefoot.router.decisions import Action, Rung
 from surefoot.router.errors import BadInput, ProfileMismatch, StoreError
 from surefoot.router.protocols import Needs

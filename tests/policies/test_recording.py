@@ -516,10 +516,18 @@ BUSY = ThresholdPolicy(
 
 
 def path_of(result: Result) -> tuple[object, ...]:
-    """What was done: action, tier, costs, estimates, all attempts, and every choice."""
+    """What was done: action, tier, costs, estimates, all attempts, and every choice.
+
+    Why a signal was not there is said online; a table only knows that it was not.
+    """
     choices = [step.action for step in result.trail if step.action is not None]
     attempts = [
-        (attempt.rung, attempt.estimate if isinstance(attempt.estimate, Estimate) else None)
+        (
+            attempt.rung,
+            (replace(attempt.estimate, fallback=None), attempt.estimate.fallback is not None)
+            if isinstance(attempt.estimate, Estimate)
+            else None,
+        )
         for attempt in result.attempts
     ]
     return result.action, result.tier, round(result.cost, 9), attempts, choices

@@ -20,7 +20,7 @@ from surefoot.policies.signal_plots import plot_signals
 from surefoot.policies.signal_quality import Calibration, Measured, SignalQuality, judge
 from surefoot.router.errors import MissingExtra
 from surefoot.router.metrics import aurc
-from surefoot.router.reliability import wilson_interval
+from surefoot.router.metrics.reliability import wilson_interval
 
 
 def quality(signals: int = 3, n: int = 120) -> tuple[SignalQuality, ...]:

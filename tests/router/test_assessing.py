@@ -13,11 +13,11 @@ from surefoot.router.assessing import (
     RungCalibrators,
     unavailable_words,
 )
-from surefoot.router.combining import CombinedCalibrator, LogisticCombination
+from surefoot.router.calibration.combining import CombinedCalibrator, LogisticCombination
+from surefoot.router.calibration.smooth_calibrators import PlattCalibrator
 from surefoot.router.decisions import Rung
 from surefoot.router.errors import UsageError
 from surefoot.router.signals import Estimate, Reading, Signal, Unavailable
-from surefoot.router.smooth_calibrators import PlattCalibrator
 
 CLOSED, OPEN = Rung(0, 0, False), Rung(0, 1, True)
 BOTH: dict[str, Reading] = {"a": Signal("a", 0.25, -3.0), "b": Signal("b", 0.5, 0.5)}

@@ -54,6 +54,7 @@ def test_what_is_there_is_not_missing() -> None:
         samples=(LYON, LYON),
         asked={"judge": (LYON,)},
         critique=CriticVerdict(0.5, 0.5),
+        greedy_similarity=(1.0, 1.0),
         sample_similarity=((1.0, 1.0), (1.0, 1.0)),
     )
     assert missing_parts(ALL, evidence) == []
@@ -88,7 +89,7 @@ def test_the_parts_are_asked_for_one_after_the_other() -> None:
         Sample(0, 2, FOUND, Forecast(120.0, 0.0, 2, 80), 1.5),
         Ask("judge", 0, "Paris", FOUND, Forecast(80.0, 0.0, 1, 60), 1.5),
         Critique("Paris", FOUND, Forecast(latency_s=0.25), 1.5),
-        Compare(((" Paris ", "Lyon"),), "similarity", Forecast(latency_s=0.25), 1.5),
+        Compare((("Paris", "Lyon"),), "similarity", Forecast(latency_s=0.25), 1.5),
     ]
     assert evidence.greedy_similarity == (0.5, 0.5)
 

@@ -135,7 +135,13 @@ def test_plain_values_and_nothing_else() -> None:
             "b": {"reason": "no logprobs"},
         },
         "signal_costs": {"a": None},
-        "estimate": {"p": 0.75, "signal": "a", "calibrated": True, "calibrator": "f1"},
+        "estimate": {
+            "p": 0.75,
+            "signal": "a",
+            "calibrated": True,
+            "calibrator": "f1",
+            "fallback": None,
+        },
         "passage_ids": ["p1", "p2"],
     }
 

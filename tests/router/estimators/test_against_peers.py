@@ -28,7 +28,7 @@ from surefoot.router.estimators.similarity_graph import similarity_graph, spectr
 from surefoot.router.evidence import Evidence
 from surefoot.router.evidence_file import parse_evidence
 from surefoot.router.metrics import aurc, prr
-from surefoot.router.reliability import ece
+from surefoot.router.metrics.reliability import ece
 from surefoot.router.signals import Reading, Signal, Unavailable
 
 FIXTURE = Path(__file__).with_name("peers.json")
