@@ -217,7 +217,10 @@ def _calibrated(one: SignalQuality) -> tuple[str, str]:
 def combine(
     found: Labelled, columns: dict[str, list[float | None]]
 ) -> dict[CombinationKind, CombinationReport]:
-    """Combinations of all signals that are there for every record and not constant."""
+    """Combinations of all signals that are there for every whole answer and not constant."""
+    whole = [i for i, record in enumerate(found.records) if record.greedy.text.strip()]
+    columns = {name: [values[i] for i in whole] for name, values in columns.items()}
+    labels = [found.labels[i] for i in whole]
     names = [
         name for name, values in columns.items() if None not in values and len(set(values)) > 1
     ]
@@ -225,22 +228,27 @@ def combine(
         print("\nOne signal: nothing to combine.")
         return {}
     rows = list(zip(*(columns[name] for name in names), strict=True))
-    groups = [record.id for record in found.records]
+    groups = [found.records[i].id for i in whole]
     reports: dict[CombinationKind, CombinationReport] = {}
     for kind in _KINDS:
         result = reports[kind] = evaluate_combination(
-            rows, found.labels, groups, signals=names, kind=kind
+            rows, labels, groups, signals=names, kind=kind
         )
         best, chosen = result.over_best, result.over_chosen
         print(
-            f"\n{kind} combination of {len(names)}: AUROC {result.auroc:.3f} out of fold; "
+            f"\n{kind} combination of {len(names)} signals, {len(whole)} rows: AUROC "
+            f"{result.auroc:.3f} out of fold ({result.pooled_auroc:.3f} over pairs of all folds); "
             f"over `{best.over}` ({best.auroc:.3f}, the best on these rows) "
-            f"{best.difference:+.3f} [{best.interval[0]:+.3f}, {best.interval[1]:+.3f}]; "
+            f"{best.difference:+.3f} {_shown(best.interval)}; "
             f"over the signal chosen out of fold ({chosen.auroc:.3f}) {chosen.difference:+.3f} "
-            f"[{chosen.interval[0]:+.3f}, {chosen.interval[1]:+.3f}]; "
+            f"{_shown(chosen.interval)}; "
             f"ECE10 {result.ece:.3f}, ACE {result.ace:.3f}, Brier {result.brier:.3f}"
         )
     return reports
+
+
+def _shown(interval: tuple[float, float] | None) -> str:
+    return "" if interval is None else f"[{interval[0]:+.3f}, {interval[1]:+.3f}]"
 
 
 def average(reports: Sequence[dict[CombinationKind, CombinationReport]]) -> None:
@@ -253,7 +261,9 @@ def average(reports: Sequence[dict[CombinationKind, CombinationReport]]) -> None
         ):
             mean = sum(gain.difference for gain in gains) / len(gains)
             # A 95 % interval of a normal is 3.92 standard errors wide.
-            errors = [(gain.interval[1] - gain.interval[0]) / 3.92 for gain in gains]
+            errors = [
+                (high - low) / 3.92 for low, high in filter(None, (g.interval for g in gains))
+            ]
             half = 1.96 * math.sqrt(sum(e * e for e in errors)) / len(gains)
             print(
                 f"- {kind} over the single signal {title}: {mean:+.3f} "

@@ -46,7 +46,7 @@ class Calibration:
     """How far probabilities are from what came.
 
     Attributes:
-        method: "none" for the values as they are, else the kind of curve: "isotonic" or "platt".
+        method: "none" for the values as they are, else the kind of curve: "isotonic" or "beta".
         brier: mean squared error, and `parts`, what it is made of, over equal-width bins.
         log_loss: with probabilities clipped to [1e-7, 1 - 1e-7].
         ece: over equal-width bins; `ace` over equal-mass bins that split no ties.

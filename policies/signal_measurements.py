@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from ..router.calibration import Curve, cross_fitted, fit_isotonic, fit_platt
+from ..router.calibration import Curve, cross_fitted, fit_beta, fit_isotonic
 from ..router.errors import UsageError
 from ..router.metrics.bootstrap import percentile_interval
 from ..router.metrics.brier_parts import BrierParts, brier_parts
@@ -26,7 +26,9 @@ __all__ = ["Column", "Measurements", "StatedProbabilities", "cross_fitted_probab
 
 _BINS = 10
 _FOLDS = 5
-_ISOTONIC_ROWS = 1000  # below, a step curve fits noise
+# Below, a step curve fits noise. From here on it did at least as well as the smooth curves on real
+# answers (see benchmarks/RESULTS.md), above all where many values are exactly 1.
+_ISOTONIC_ROWS = 200
 
 Column = Sequence[float | None]
 """One number a row, None where there is none."""
@@ -111,7 +113,7 @@ def cross_fitted_probabilities(
     groups: Sequence[str],
     seed: int,
 ) -> StatedProbabilities | Unavailable:
-    """Out-of-fold probabilities: isotonic on the scores of many rows, Platt on the values of few.
+    """Out-of-fold probabilities: isotonic on the scores of many rows, beta on the values of few.
 
     Unavailable, with the reason, where a fold has only one class or there are too few questions.
     """
@@ -119,7 +121,7 @@ def cross_fitted_probabilities(
     method, column = "isotonic", scores
     fit: _Fit = partial(fit_isotonic, signal="judged")
     if values is not None and len(rows) < _ISOTONIC_ROWS:
-        method, column, fit = "platt", values, partial(fit_platt, signal="judged")
+        method, column, fit = "beta", values, partial(fit_beta, signal="judged")
     known = [(number, labels[i], groups[i]) for i in rows if (number := column[i]) is not None]
     try:
         fitted = cross_fitted(

@@ -58,8 +58,8 @@ def judge(
 ) -> tuple[SignalQuality, ...]:
     """Every signal judged, the one of highest AUROC first.
 
-    Probabilities are cross-fitted over five folds of questions: isotonic on the score from 1,000
-    rows on, below that Platt on the value, or isotonic still where a signal has no values.
+    Probabilities are cross-fitted over five folds of questions: isotonic on the score from 200
+    rows on, below that beta on the value, or isotonic still where a signal has no values.
 
     Args:
         signals: per name one score (`Signal.score`, finite, higher is surer) a row, or None.

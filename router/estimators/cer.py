@@ -44,7 +44,13 @@ def critical_spans(text: str) -> tuple[Spans, ...]:
     start = 0
     for end in _step_ends(plain):
         words = list(_WORD.finditer(plain, start, end))
-        spans = tuple([words[i].span() for i in range(len(words)) if _is_critical(words, i)])
+        spans = tuple(
+            [
+                word.span()
+                for i, word in enumerate(words)
+                if not word[0].islower() and _is_critical(words, i)  # most words are all lower case
+            ]
+        )
         if spans:
             steps.append(spans)
         start = end
@@ -61,8 +67,9 @@ def _step_ends(text: str) -> list[int]:
 
 
 def _is_critical(words: list[re.Match[str]], place: int) -> bool:
-    word = words[place].group()
-    if word[0].isdecimal() or any(map(str.isupper, word[1:])):
+    word = words[place][0]
+    rest = word[1:]
+    if word[0].isdecimal() or (rest and not rest.islower() and any(map(str.isupper, rest))):
         return True
     if not word[0].isupper() or not content_words(_APOSTROPHE.split(word)[0]):
         return False

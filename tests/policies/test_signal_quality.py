@@ -21,7 +21,7 @@ from surefoot.policies.signal_quality import (
     quality_document,
 )
 from surefoot.router import metrics
-from surefoot.router.calibration import cross_fitted, fit_isotonic, fit_platt
+from surefoot.router.calibration import cross_fitted, fit_beta, fit_isotonic
 from surefoot.router.errors import UsageError
 from surefoot.router.signals import Unavailable
 
@@ -94,8 +94,8 @@ def test_probabilities_are_those_of_curves_that_did_not_see_the_question() -> No
     assert found.ace.non_empty == len(metrics.equal_mass_bins(out, labels))
 
 
-def test_few_rows_with_values_are_calibrated_by_two_numbers() -> None:
-    signals, labels, groups = world()
+def test_few_rows_with_values_are_calibrated_by_three_numbers() -> None:
+    signals, labels, groups = world(200)
     squashed: list[float | None] = [
         None if score is None else 1 / (1 + math.exp(-score)) for score in signals["gappy"]
     ]
@@ -105,13 +105,13 @@ def test_few_rows_with_values_are_calibrated_by_two_numbers() -> None:
     rows = [i for i, value in enumerate(squashed) if value is not None]
     right, names = [labels[i] for i in rows], [groups[i] for i in rows]
     values = [float(squashed[i] or 0.0) for i in rows]
-    out = cross_fitted(lambda x, y: fit_platt(x, y, signal="gappy"), values, right, names)
+    out = cross_fitted(lambda x, y: fit_beta(x, y, signal="gappy"), values, right, names)
 
     assert isinstance(found.calibrated, Calibration) and isinstance(found.uncalibrated, Calibration)
-    assert (found.calibrated.method, found.uncalibrated.method) == ("platt", "none")
+    assert (found.calibrated.method, found.uncalibrated.method) == ("beta", "none")
     assert found.calibrated.log_loss.value == pytest.approx(metrics.log_loss(out, right))
     assert found.uncalibrated.brier.value == pytest.approx(metrics.brier(values, right))
-    # Of a thousand rows the steps of isotonic regression can be trusted.
+    # Of many rows the steps of isotonic regression can be trusted.
     many, more_labels, more_groups = world(1000)
     saturated: list[float | None] = [0.5] * 1000
     (big,) = judge(

@@ -289,7 +289,7 @@ def test_the_fingerprint_follows_every_fitted_number() -> None:
     assert isinstance(boosted, BoostedCombination) and isinstance(logistic, LogisticCombination)
     tree = boosted.trees[0]
     other = replace(tree, leaves=(*tree.leaves[:-1], tree.leaves[-1] + 1e-9))
-    others = [
+    others: list[FittedCombination] = [
         replace(boosted, baseline=boosted.baseline + 1e-9),
         replace(boosted, trees=(other, *boosted.trees[1:])),
         replace(boosted, saw_missing=(True, True, True)),
@@ -298,7 +298,7 @@ def test_the_fingerprint_follows_every_fitted_number() -> None:
         replace(logistic, b=(0.1, 0.2, 0.3)),
         replace(logistic, missing=(None, None, None)),
     ]
-    records: list[FittedCombination] = [boosted, logistic, *others]
+    records = [boosted, logistic, *others]
     assert len({one.fingerprint for one in records}) == 9
 
 
