@@ -127,7 +127,9 @@ def test_nothing_depends_on_the_machines_mood(tmp_path: Path) -> None:
     first = subprocess.run(command, env=plain, capture_output=True, check=True)
     other = subprocess.run(command, env=moody, cwd=tmp_path, capture_output=True, check=True)
     assert first.stdout == other.stdout
-    assert b" at 0x" not in first.stdout
+    # An address in a signature would be that of a living object. (Some editions of the language
+    # reference print addresses in their examples: those are text like any other.)
+    assert not [entry for entry in json.loads(first.stdout) if " at 0x" in entry[2]]
     assert os.fsencode(sys.prefix) not in first.stdout
 
 
