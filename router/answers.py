@@ -10,7 +10,7 @@ from .evidence import Generation
 from .hygiene import answer_problem
 from .signals import Unavailable
 from .text import normalize_answer
-from .tool_calls import canonical_calls, is_tool_call
+from .tool_calls import canonical_calls, is_tool_call, truncation
 
 __all__ = ["EMPTY_CLASS", "answer_class", "class_of", "judged_problem"]
 
@@ -47,8 +47,8 @@ def class_of(generation: Generation) -> str | Unavailable:
     """
     if not is_tool_call(generation):
         return answer_class(generation.text)
-    calls = canonical_calls(generation.tool_calls)
-    return calls if isinstance(calls, Unavailable) else f"\n{calls}"
+    cut = truncation(generation)
+    return f"\n{canonical_calls(generation.tool_calls)}" if cut is None else cut
 
 
 def judged_problem(generation: Generation) -> Unavailable | None:

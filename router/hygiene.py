@@ -13,7 +13,7 @@ from .content import ContentFilter, content_positions, special_flags
 from .evidence import Alternative, Generation, Token
 from .making import maker
 from .signals import Detail, Unavailable
-from .tool_calls import argument_positions, is_tool_call
+from .tool_calls import TRUNCATED, argument_positions, is_tool_call, truncation
 
 __all__ = [
     "COVERAGE",
@@ -138,7 +138,10 @@ def check(generation: Generation, *, candidates: bool = False) -> Checked | Unav
     """
     tokens = generation.tokens
     arguments = None
-    if is_tool_call(generation) and tokens:
+    calls = is_tool_call(generation)
+    if calls and truncation(generation) is not None:
+        return TRUNCATED
+    if calls and tokens:
         found = argument_positions(tokens, generation.tool_calls)
         if isinstance(found, Unavailable):
             return found

@@ -10,7 +10,7 @@ from typing import Any
 from .evidence import Generation, Token, ToolCall
 from .signals import Unavailable
 
-__all__ = ["TRUNCATED", "argument_positions", "canonical_calls", "is_tool_call"]
+__all__ = ["TRUNCATED", "argument_positions", "canonical_calls", "is_tool_call", "truncation"]
 
 TRUNCATED = Unavailable("truncated tool call")
 
@@ -20,6 +20,18 @@ _LARGEST_EXACT = 2.0**53  # whole numbers up to here are the same as int and as 
 def is_tool_call(generation: Generation) -> bool:
     """Whether the model asked for tools and wrote no text beside."""
     return bool(generation.tool_calls) and not generation.text.strip()
+
+
+def truncation(generation: Generation) -> Unavailable | None:
+    """Why the calls of a generation cannot be judged: one was cut off; None where none was.
+
+    The last call of a generation that hit its token limit before any argument was cut off, too.
+    """
+    calls = generation.tool_calls
+    if generation.finish_reason == "length" and calls and not calls[-1].arguments:
+        return TRUNCATED
+    found = canonical_calls(calls)
+    return found if isinstance(found, Unavailable) else None
 
 
 def canonical_calls(calls: Sequence[ToolCall]) -> str | Unavailable:

@@ -89,6 +89,20 @@ SEMANTIC: tuple[Entry, ...] = (
         _FARQUHAR,
     ),
     Entry(
+        "num_semantic_sets_nonstrict",
+        lambda options: NumSemanticSets(options.samples, nonstrict=True),
+        "semantic",
+        "number of meanings, joined where nothing contradicts",
+        "Farquhar et al. 2024, Nature 630",
+    ),
+    Entry(
+        "semantic_entropy_nonstrict",
+        lambda options: SemanticEntropy(options.samples, nonstrict=True),
+        "semantic",
+        "entropy of the meanings, joined where nothing contradicts",
+        "Farquhar et al. 2024, Nature 630",
+    ),
+    Entry(
         "semantic_entropy_rao",
         lambda options: SemanticEntropyRao(options.samples, options.content_filter),
         "semantic",

@@ -17,6 +17,7 @@ __all__ = [
     "McProbability",
     "McSequenceEntropy",
     "sample_likelihoods",
+    "sample_totals",
     "whole",
 ]
 
@@ -66,14 +67,18 @@ class McSequenceEntropy(BatchEstimator):
 
     def estimate_batch(self, batch: Batch) -> list[Reading]:
         """One reading a record."""
-        name = self.name
-        counted = "on" if self.content_filter and self.normalized else "off"
+        if not self.normalized:
+            totals = batch.shared(sample_totals, self.content_filter)
+            return [
+                found
+                if isinstance(found, Unavailable)
+                else _entropy(self.name, found, {"m": len(found), "filter": "off"})
+                for found in totals
+            ]
         return [
             found
             if isinstance(found, Unavailable)
-            else _entropy(
-                name, [one.mean if self.normalized else one.total for one in found], counted
-            )
+            else _entropy(self.name, [one.mean for one in found], _details(found, self))
             for found in batch.shared(sample_likelihoods, self.content_filter)
         ]
 
@@ -119,22 +124,32 @@ class McProbability(BatchEstimator):
             return greedy
         means = [greedy.mean, *[one.mean for one in found]]
         mean = math.fsum([math.exp(max(one, -_LARGEST_EXPONENT)) for one in means]) / len(means)
-        details: dict[str, Detail] = {
-            "m": len(found),
-            "filter": "on" if self.content_filter else "off",
-        }
+        details = _details(found, self)
         if len(found) == 1:
             details["one_sample"] = True
         return _make_signal(self.name, min(mean, 1.0), min(mean, 1.0), "confidence", details)
 
 
-def _entropy(name: str, logprobs: Sequence[float], counted: str) -> Reading:
+def _details(
+    found: Sequence[Likelihood], asking: McProbability | McSequenceEntropy
+) -> dict[str, Detail]:
+    shown: dict[str, Detail] = {
+        "m": len(found),
+        "filter": "on" if asking.content_filter else "off",
+    }
+    coverage = min([one.coverage for one in found])
+    if coverage < 1.0:
+        shown["coverage"] = coverage
+    return shown
+
+
+def _entropy(name: str, logprobs: Sequence[float], details: dict[str, Detail]) -> Reading:
     m = len(logprobs)
     if m < 2:
         return Unavailable("needs 2 samples")
     raw = abs(math.fsum(logprobs)) / m
     value = math.exp(-min(raw, _LARGEST_EXPONENT))
-    return _make_signal(name, value, raw, "uncertainty", {"m": m, "filter": counted})
+    return _make_signal(name, value, raw, "uncertainty", details)
 
 
 def sample_likelihoods(
@@ -150,6 +165,22 @@ def sample_likelihoods(
         found if isinstance(found, Unavailable) else whole(one[1:])
         for one, found in zip(every, batch.shared(answers), strict=True)
     ]
+
+
+def sample_totals(batch: Batch, content_filter: bool) -> list[tuple[float, ...] | Unavailable]:
+    """Per record L of each of its M samples, the sum over all its tokens; a view.
+
+    Unavailable as `sample_likelihoods`, and where any token of a sample lacks its logprob.
+    """
+    found: list[tuple[float, ...] | Unavailable] = []
+    for likely in batch.shared(sample_likelihoods, content_filter):
+        if isinstance(likely, Unavailable):
+            found.append(likely)
+            continue
+        totals = [one.total for one in likely if one.total is not None]
+        whole_of_it = len(totals) == len(likely)
+        found.append(tuple(totals) if whole_of_it else Unavailable("a sample: missing token"))
+    return found
 
 
 def whole(found: Sequence[T | Unavailable]) -> tuple[T, ...] | Unavailable:

@@ -35,6 +35,7 @@ __all__ = [
     "mutual_entailment",
     "nli_labels",
     "nonstrict_equivalence",
+    "nonstrict_relations",
     "overlapping_classes",
     "partition",
     "semantic_classes",
@@ -177,15 +178,18 @@ def overlapping_classes(texts: Sequence[str], equivalent: Rows) -> list[list[int
     return found
 
 
-def semantic_classes(batch: Batch) -> list[Classes | Unavailable]:
-    """Per record the classes of its samples under mutual entailment (strict); a view.
+def semantic_classes(batch: Batch, nonstrict: bool = False) -> list[Classes | Unavailable]:
+    """Per record the classes of its samples; a view.
+
+    Under mutual entailment (strict), or where nothing contradicts and not both are neutral.
 
     Unavailable with fewer than 2 samples, without an answer text, and where the NLI matrix is
     missing or wrong.
     """
     found: list[Classes | Unavailable] = []
     named = batch.shared(answers)
-    for names, rows in zip(named, batch.shared(strict_relations).rows(), strict=True):
+    relations = batch.shared(nonstrict_relations if nonstrict else strict_relations).rows()
+    for names, rows in zip(named, relations, strict=True):
         if isinstance(rows, Unavailable):
             found.append(rows)
         elif isinstance(names, Unavailable):
@@ -199,3 +203,9 @@ def strict_relations(batch: Batch) -> Stacked:
     """Per record which of its M >= 2 samples entail each other by NLI alone, (M, M); a view."""
     judged = batch.shared(nli_matrices).at_least(2)
     return judged.mapped(lambda nli: mutual_entailment(nli_labels(nli[:, 1:, 1:])))
+
+
+def nonstrict_relations(batch: Batch) -> Stacked:
+    """Per record which of its M >= 2 samples are equivalent in the nonstrict sense; a view."""
+    judged = batch.shared(nli_matrices).at_least(2)
+    return judged.mapped(lambda nli: nonstrict_equivalence(nli_labels(nli[:, 1:, 1:])))

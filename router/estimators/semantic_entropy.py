@@ -56,16 +56,26 @@ class NumSemanticSets(NliEstimator):
     Source: Kuhn, Gal and Farquhar 2023, "Semantic Uncertainty: Linguistic Invariances for
     Uncertainty Estimation in Natural Language Generation", arXiv 2302.09664; as a measure of its
     own in Lin et al. 2023, arXiv 2305.19187.
+
+    Attributes:
+        nonstrict: join what nothing contradicts and is not neutral both ways, as the code of
+            Farquhar et al. can (`num_semantic_sets_nonstrict`).
     """
 
-    name: ClassVar[str] = "num_semantic_sets"
+    nonstrict: bool = False
+
     version: ClassVar[int] = 1
+
+    @property
+    def name(self) -> str:
+        """Of the strict form and of the other."""
+        return "num_semantic_sets_nonstrict" if self.nonstrict else "num_semantic_sets"
 
     def estimate_batch(self, batch: Batch) -> list[Reading]:
         """One reading a record."""
         return [
             found if isinstance(found, Unavailable) else self._read(found)
-            for found in batch.shared(semantic_classes)
+            for found in batch.shared(semantic_classes, self.nonstrict)
         ]
 
     def _read(self, classes: Classes) -> Signal:
@@ -84,16 +94,25 @@ class SemanticEntropy(NliEstimator):
 
     Source: Farquhar, Kossen, Kuhn and Gal 2024, "Detecting hallucinations in large language models
     using semantic entropy", Nature 630 (discrete form); Kuhn et al. 2023, arXiv 2302.09664.
+
+    Attributes:
+        nonstrict: as for `NumSemanticSets` (`semantic_entropy_nonstrict`).
     """
 
-    name: ClassVar[str] = "semantic_entropy"
+    nonstrict: bool = False
+
     version: ClassVar[int] = 1
+
+    @property
+    def name(self) -> str:
+        """Of the strict form and of the other."""
+        return "semantic_entropy_nonstrict" if self.nonstrict else "semantic_entropy"
 
     def estimate_batch(self, batch: Batch) -> list[Reading]:
         """One reading a record."""
         return [
             found if isinstance(found, Unavailable) else self._read(found)
-            for found in batch.shared(semantic_classes)
+            for found in batch.shared(semantic_classes, self.nonstrict)
         ]
 
     def _read(self, classes: Classes) -> Signal:

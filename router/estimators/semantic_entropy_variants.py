@@ -12,7 +12,7 @@ from ..making import maker
 from ..signals import Detail, Reading, Signal, Unavailable
 from .nli_matrices import NliEstimator, nli_matrices
 from .record_stacks import Stacked
-from .sample_probability import sample_likelihoods
+from .sample_probability import sample_totals
 from .semantic_classes import (
     Rows,
     agree,
@@ -116,10 +116,10 @@ class SemanticEntropyLmp(NliEstimator):
         relations = batch.shared(strict_relations).rows()
         return [
             self._read(rows, likely)
-            for rows, likely in zip(relations, batch.shared(sample_likelihoods, False), strict=True)
+            for rows, likely in zip(relations, batch.shared(sample_totals, False), strict=True)
         ]
 
-    def _read(self, rows: Any, likely: tuple[Likelihood, ...] | Unavailable) -> Reading:
+    def _read(self, rows: Any, likely: tuple[float, ...] | Unavailable) -> Reading:
         if isinstance(rows, Unavailable):
             return rows
         if isinstance(likely, Unavailable):
@@ -129,7 +129,7 @@ class SemanticEntropyLmp(NliEstimator):
         classes = partition([str(i) for i in range(m)], rows)
         members: list[list[float]] = [[] for _ in classes.sizes]
         for number, one in zip(classes.ids, likely, strict=True):
-            members[number].append(one.total)
+            members[number].append(one)
         raw = -math.fsum([len(totals) * log_sum_exp(totals) for totals in members]) / m
         details = classes.details(len(members))
         return _make_signal(self.name, falling_sigmoid(raw), raw + 0.0, "uncertainty", details)

@@ -13,7 +13,7 @@ from ..hygiene import check
 from ..making import maker
 from ..protocols import Needs
 from ..signals import Reading, Signal, Unavailable
-from .sample_probability import sample_likelihoods
+from .sample_probability import sample_totals
 from .similarities import sample_similarities
 from .soft_sums import falling_sigmoid, log_sum_exp
 from .token_sar import token_sar_weighted
@@ -77,13 +77,13 @@ class SentSar(BatchEstimator):
 
     def estimate_batch(self, batch: Batch) -> list[Reading]:
         """One reading a record."""
-        likely = batch.shared(sample_likelihoods, self.content_filter)
+        likely = batch.shared(sample_totals, self.content_filter)
         return [
             similarity
             if isinstance(similarity, Unavailable)
             else one
             if isinstance(one, Unavailable)
-            else _signal(self.name, [sample.total for sample in one], similarity)
+            else _signal(self.name, one, similarity)
             for similarity, one in zip(batch.shared(sample_similarities), likely, strict=True)
         ]
 

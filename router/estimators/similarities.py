@@ -20,7 +20,8 @@ Row = tuple[float, ...]
 def greedy_similarities(batch: Batch, lowest: float = 0.0) -> list[Row | Unavailable]:
     """Per record the similarity of each of its M samples to the greedy answer, (M,); a view.
 
-    In [lowest, 1]; rounding beyond is taken off. Unavailable without an answer text or samples,
+    In [lowest, 1]; rounding beyond is taken off, and of cosines where none below 0 is wanted, what
+    is below 0: texts cannot be less than unlike. Unavailable without an answer text or samples,
     and where the similarities are missing, not M, or outside.
 
     Args:
@@ -39,7 +40,7 @@ def _of_greedy(record: Evidence, m: int, lowest: float) -> Row | Unavailable:
     if len(given) != m:
         return Unavailable(f"greedy_similarity has {len(given)} numbers for {m} samples")
     found = _bounded(given, lowest)
-    return found or Unavailable(f"greedy_similarity: expected numbers in [{lowest:g}, 1]")
+    return found or Unavailable("greedy_similarity: expected numbers in [-1, 1]")
 
 
 def sample_similarities(batch: Batch) -> list[tuple[Row, ...] | Unavailable]:
@@ -65,17 +66,17 @@ def _of_samples(record: Evidence, m: int) -> tuple[Row, ...] | Unavailable:
     for row in given:
         bounded = _bounded(row, 0.0)
         if bounded is None:
-            return Unavailable("sample_similarity: expected numbers in [0, 1]")
+            return Unavailable("sample_similarity: expected numbers in [-1, 1]")
         found.append(bounded)
     return tuple(found)
 
 
 def _bounded(row: Sequence[float], lowest: float) -> Row | None:
-    """The numbers without rounding beyond [lowest, 1]; None where one is outside or NaN."""
+    """The numbers, clipped to [lowest, 1]; None where one is no cosine."""
     least, most = min(row), max(row)
     # Both comparisons are false of a NaN; it may hide from `min` and `max`, but not from a sum.
     if least >= lowest and most <= 1.0 and sum(row) <= len(row):
         return tuple(row)
-    if not all([lowest - _BEYOND <= number <= 1.0 + _BEYOND for number in row]):
+    if not all([-1.0 - _BEYOND <= number <= 1.0 + _BEYOND for number in row]):
         return None
     return tuple([min(max(number, lowest), 1.0) for number in row])

@@ -31,7 +31,7 @@ __all__ = [
 
 GraphKind = Literal["jaccard", "entail", "contra", "entail_lmp", "contra_lmp"]
 """What W is: the Jaccard similarity of the word sets, (e + eT)/2, or 1 - (c + cT)/2. The diagonal
-is 1, but for `_lmp`, where it is what the NLI model says of an answer and itself."""
+is 1, and so is all of W where the samples are one text; for `_lmp` it is what the model says."""
 
 _ISOLATED = Unavailable("nli: a sample is like none, not even like itself")
 
@@ -57,7 +57,7 @@ def similarity_graph(batch: Batch, kind: GraphKind, temperature: float = 1.0) ->
     found = judged.mapped(_entail if kind.startswith("entail") else _contra)
     if kind.endswith("_lmp"):
         return found.without(_ISOLATED, lambda w: (w.sum(axis=2) > 0.0).all(axis=1))
-    return found.mapped(_with_unit_diagonal)
+    return _with_agreement(found.mapped(_with_unit_diagonal), batch)
 
 
 def laplacian(w: Array) -> Array:
@@ -120,6 +120,21 @@ def _entail(nli: Array) -> Array:
 
 def _contra(nli: Array) -> Array:
     found: Array = 1.0 - _symmetric(nli[:, 1:, 1:, CONTRADICTION])
+    return found
+
+
+def _with_agreement(found: Stacked, batch: Batch) -> Stacked:
+    """W of 1 throughout where all samples are one text: that is one meaning, whatever NLI says.
+
+    Equal texts among others keep what the matrix says of them.
+    """
+    texts = batch.shared(answer_texts)
+    for stack in found.stacks:
+        for place, w in zip(stack.places, stack.values, strict=True):
+            known = texts[place]
+            assert not isinstance(known, Unavailable)  # a matrix is read beside its texts only
+            if len(set(known[1:])) == 1:
+                w[:] = 1.0
     return found
 
 

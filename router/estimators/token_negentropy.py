@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from ..batch import Batch, BatchEstimator
 from ..protocols import Needs
-from ..signals import Reading
+from ..signals import Reading, Signal, Unavailable
 from .candidate_measures import entropy
 from .candidate_table import candidate_table, measured_rows
 
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 __all__ = ["TokenNegentropyMean", "TokenNegentropyMin"]
+
+
+_NOT_WHOLE = Unavailable("missing token or top-k < 2")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +57,8 @@ class TokenNegentropyMean(BatchEstimator):
 class TokenNegentropyMin(BatchEstimator):
     """The least of 1 - H / ln k over the greedy answer's content tokens.
 
-    As `token_negentropy_mean`, but of the most undecided token. Tokens without two alternatives
-    (at most 10 %, see `coverage`) are not looked at: the least may hide there.
+    As `token_negentropy_mean`, but of the most undecided token, and Unavailable where any content
+    token lacks its logprob or two alternatives: the least might hide there.
 
     Attributes:
         content_filter: look at content tokens only; without it every token counts.
@@ -71,7 +74,15 @@ class TokenNegentropyMin(BatchEstimator):
         """One reading a record."""
         table = batch.shared(candidate_table, self.content_filter)
         raws = table.minima(batch.shared(_negentropies, self.content_filter)).tolist()
-        return table.readings(self.name, raws, raws, "confidence")
+        found = table.readings(self.name, raws, raws, "confidence")
+        if all([shared["coverage"] == 1.0 for shared in table.details]):
+            return found
+        return [
+            _NOT_WHOLE
+            if isinstance(reading, Signal) and reading.details["coverage"] != 1.0
+            else reading
+            for reading in found
+        ]
 
 
 def _negentropies(batch: Batch, content_filter: bool) -> Array:

@@ -44,12 +44,14 @@ class Likelihood:
     """How probable a generation was.
 
     Attributes:
-        total: L, the sum of the logprobs of all its tokens, in nats.
+        total: L, the sum of the logprobs of all its tokens, in nats; None where one is missing.
         mean: the mean logprob of its content tokens, in nats.
+        coverage: share of the content tokens that has a logprob, at least 0.9.
     """
 
-    total: float
+    total: float | None
     mean: float
+    coverage: float
 
 
 _make_likelihood = maker(Likelihood)
@@ -131,13 +133,13 @@ def likelihood(generation: Generation, content_filter: bool) -> Likelihood | Una
     checked = check(generation)
     if isinstance(checked, Unavailable):
         return checked
-    total = total_logprob(checked)
-    if isinstance(total, Unavailable):
-        return total
     chosen = select(checked, content_filter=content_filter, coverage=COVERAGE)
     if isinstance(chosen, Unavailable):
         return chosen
-    return _make_likelihood(total, math.fsum(chosen.logprobs) / len(chosen.logprobs))
+    total = total_logprob(checked)
+    mean = math.fsum(chosen.logprobs) / len(chosen.logprobs)
+    known = None if isinstance(total, Unavailable) else total
+    return _make_likelihood(known, mean, chosen.coverage)
 
 
 def likelihoods(batch: Batch, content_filter: bool) -> list[tuple[Likelihood | Unavailable, ...]]:

@@ -112,6 +112,20 @@ def test_a_call_without_logprobs_is_unavailable_to_those_who_need_them() -> None
     assert estimator("perplexity").estimate(Evidence("q", call)) == Unavailable("tool call")
 
 
+@pytest.mark.parametrize(
+    "call",
+    [
+        Generation("", (), "tool_calls", (ToolCall("f", '{"a": 1'),)),
+        Generation("", (), "length", (ToolCall("f", ""),)),
+    ],
+)
+def test_a_call_that_was_cut_off_says_so_with_and_without_logprobs(call: Generation) -> None:
+    assert class_of(call) == TRUNCATED
+    assert estimator("perplexity").estimate(Evidence("q", call)) == TRUNCATED
+    agreeing = Evidence("q", call, samples=(call, call))
+    assert estimator("self_consistency").estimate(agreeing) == TRUNCATED
+
+
 def test_text_beside_a_call_is_judged_as_text() -> None:
     said = Generation("Oslo", (Token("Oslo", math.log(0.5)),), "tool_calls", (ToolCall("f", "{}"),))
     signal = estimator("perplexity").estimate(Evidence("q", said))

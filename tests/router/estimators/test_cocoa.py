@@ -90,11 +90,11 @@ def test_long_answers_do_not_underflow() -> None:
     [
         (None, "no greedy_similarity"),
         ((0.5,), "greedy_similarity has 1 numbers for 2 samples"),
-        ((0.5, math.nan), "greedy_similarity: expected numbers in [0, 1]"),
-        ((math.nan, 0.5), "greedy_similarity: expected numbers in [0, 1]"),
-        ((0.5, math.inf), "greedy_similarity: expected numbers in [0, 1]"),
-        ((0.5, 1.1), "greedy_similarity: expected numbers in [0, 1]"),
-        ((0.5, -0.1), "greedy_similarity: expected numbers in [0, 1]"),
+        ((0.5, math.nan), "greedy_similarity: expected numbers in [-1, 1]"),
+        ((math.nan, 0.5), "greedy_similarity: expected numbers in [-1, 1]"),
+        ((0.5, math.inf), "greedy_similarity: expected numbers in [-1, 1]"),
+        ((0.5, 1.1), "greedy_similarity: expected numbers in [-1, 1]"),
+        ((0.5, -1.1), "greedy_similarity: expected numbers in [-1, 1]"),
     ],
 )
 def test_similarities_that_are_none(similar: tuple[float, ...] | None, expected: str) -> None:
@@ -121,3 +121,10 @@ def test_needs_and_reasons() -> None:
         assert read(found, one).details["one_sample"] is True
     single = tuple(replace(token, top_logprobs=token.top_logprobs[:1]) for token in ANSWER.tokens)
     assert reason(CocoaEntropy(), replace(GIVEN, greedy=replace(ANSWER, tokens=single)))
+
+
+def test_a_cosine_below_zero_is_no_similarity_rather_than_no_number() -> None:
+    """Texts cannot be less than unlike: -0.2 counts as 0 here, and as itself for the cosine."""
+    cosines = record(["x", "a", "b"], None, [0.5] * 3, similar=(-0.2, 0.6))
+    clipped = record(["x", "a", "b"], None, [0.5] * 3, similar=(0.0, 0.6))
+    assert read(Cocoa(), cosines).raw == read(Cocoa(), clipped).raw

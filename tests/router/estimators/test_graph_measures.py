@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from surefoot.router.batch import Batch
+from surefoot.router.estimators.catalogue import estimator
 from surefoot.router.estimators.graph_measures import (
     DegMat,
     Eccentricity,
@@ -29,7 +30,7 @@ from surefoot.router.estimators.similarity_graph import (
     laplacian,
     spectrum,
 )
-from surefoot.router.evidence import Evidence
+from surefoot.router.evidence import Evidence, Nli
 from surefoot.router.protocols import Estimator, Needs
 from surefoot.router.signals import Signal
 
@@ -294,3 +295,11 @@ def test_temperature_is_that_of_the_distributions() -> None:
         warm = read(measure(similarity="entail", nli_temperature=3.0), given)
         assert warm.raw == pytest.approx(read(measure(similarity="entail"), flat).raw)
         assert warm.details == {"m": 3, "nli_temperature": 3.0}
+
+
+@pytest.mark.parametrize("name", ["deg_entail", "eigv_entail", "ecc_entail", "deg_contra"])
+def test_samples_of_one_text_agree_whatever_the_nli_model_says(name: str) -> None:
+    """At e = .6 between equal texts an eccentricity would jump to its largest value."""
+    unsure: Nli = (0.2, 0.2, 0.6)
+    given = record(["x1", *["a1"] * 4], [[unsure] * 5] * 5)
+    assert read(estimator(name), given).value == 1.0

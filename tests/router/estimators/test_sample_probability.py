@@ -126,3 +126,15 @@ def test_surer_samples_never_make_less_sure(logprobs: list[float], which: int) -
         assert after.score >= before.score
         assert after.value >= before.value
         assert read(found, drawn(logprobs[::-1])) == before
+
+
+def test_a_missing_mark_costs_the_sum_and_not_the_mean() -> None:
+    """Means need nine in ten of the content tokens, and a full stop is none; a sum needs all."""
+    holed = spelled(("York", 0.5), (".", None))
+    given = Evidence("q", holed, samples=(holed, holed))
+    assert read(NORMALIZED, given).value == pytest.approx(0.5)
+    assert read(McProbability(), given).value == pytest.approx(0.5)
+    assert TOTAL.estimate(given) == Unavailable("a sample: missing token")
+    long = spelled(*[(f" w{i}", 0.5) for i in range(19)], (" w19", None))
+    covered = read(McProbability(), Evidence("q", long, samples=(long, long)))
+    assert covered.details["coverage"] == pytest.approx(0.95)

@@ -69,8 +69,8 @@ def test_more_likeness_never_makes_less_sure(seed: int, share: float) -> None:
         (None, "no sample_similarity"),
         ([[1.0, 0.5]], "sample_similarity: expected 2 x 2 numbers for 2 samples"),
         ([[1.0, 0.5], [0.5]], "sample_similarity: expected 2 x 2 numbers for 2 samples"),
-        ([[1.0, 0.5], [math.nan, 1.0]], "sample_similarity: expected numbers in [0, 1]"),
-        ([[1.0, -0.5], [0.5, 1.0]], "sample_similarity: expected numbers in [0, 1]"),
+        ([[1.0, 0.5], [math.nan, 1.0]], "sample_similarity: expected numbers in [-1, 1]"),
+        ([[1.0, -1.5], [0.5, 1.0]], "sample_similarity: expected numbers in [-1, 1]"),
     ],
 )
 def test_similarities_that_are_none(alike: list[list[float]] | None, expected: str) -> None:

@@ -150,7 +150,14 @@ def test_one_alternative_is_no_distribution(name: str) -> None:
     assert estimator(name, OFF).estimate(evidence) == Unavailable("top-k < 2")
 
 
-@pytest.mark.parametrize("name", DISTRIBUTIONS)
+def test_the_least_of_the_tokens_needs_them_all() -> None:
+    found = estimator("token_negentropy_min", OFF)
+    rows: list[tuple[float, ...]] = [(0.7, 0.2)] * 19
+    assert found.estimate(answer(*rows, (0.9,))) == Unavailable("missing token or top-k < 2")
+    assert isinstance(found.estimate(answer(*rows)), Signal)
+
+
+@pytest.mark.parametrize("name", [one for one in DISTRIBUTIONS if one != "token_negentropy_min"])
 def test_a_twentieth_of_the_tokens_may_lack_candidates_and_is_reported(name: str) -> None:
     rows: list[tuple[float, ...]] = [(0.7, 0.2)] * 19
     assert read(name, answer(*rows, (0.9,))).details["coverage"] == 0.95
