@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from ..batch import Batch, BatchEstimator
@@ -140,7 +140,14 @@ class CocoaEntropy(_Cocoa):
         uncertain: Numbers = [
             next(means) if problem is None else problem for problem in table.problems
         ]
-        return self._readings(self.name, batch, uncertain)
+        depths = iter(table.details)
+        widths = [next(depths)["k"] if problem is None else None for problem in table.problems]
+        return [
+            replace(reading, details={**reading.details, "k": k})
+            if isinstance(reading, Signal) and k is not None
+            else reading
+            for reading, k in zip(self._readings(self.name, batch, uncertain), widths, strict=True)
+        ]
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,14 @@ from ..evidence import Generation
 from ..hygiene import COVERAGE, check, select
 from ..protocols import Needs
 from ..signals import Detail, Reading, Unavailable
-from .path_votes import Paths, at_least_two, make_paths, share_of_winner, sums_by_class
+from .path_votes import (
+    Paths,
+    at_least_two,
+    make_paths,
+    share_of_winner,
+    shown_filter,
+    sums_by_class,
+)
 from .sample_probability import whole
 from .views import answers
 
@@ -68,7 +75,7 @@ class DeepconfVote(BatchEstimator):
 
     def _read(self, paths: Paths) -> Reading:
         confidences, names = paths.numbers, paths.classes.samples
-        details: dict[str, Detail] = {}
+        details: dict[str, Detail] = {"k": paths.k, "filter": shown_filter(self.content_filter)}
         if self.top10:
             wanted = max(_FEWEST_KEPT, math.ceil(len(confidences) / 10))
             least = sorted(confidences, reverse=True)[wanted - 1]
@@ -87,14 +94,19 @@ def _by_confidence(batch: Batch, content_filter: bool) -> list[Paths | Unavailab
         if isinstance(classes, Unavailable):
             found.append(classes)
             continue
-        numbers = whole([_trace_confidence(one, content_filter) for one in record.samples])
-        found.append(
-            numbers if isinstance(numbers, Unavailable) else make_paths(record, classes, numbers)
-        )
+        traces = whole([_trace_confidence(one, content_filter) for one in record.samples])
+        if isinstance(traces, Unavailable):
+            found.append(traces)
+            continue
+        numbers = tuple([confidence for confidence, _ in traces])
+        found.append(make_paths(record, classes, numbers, min([k for _, k in traces])))
     return found
 
 
-def _trace_confidence(generation: Generation, content_filter: bool) -> float | Unavailable:
+def _trace_confidence(
+    generation: Generation, content_filter: bool
+) -> tuple[float, int] | Unavailable:
+    """The mean of C over the trace, and the fewest alternatives of its tokens."""
     checked = check(generation, candidates=True)
     if isinstance(checked, Unavailable):
         return checked
@@ -102,4 +114,5 @@ def _trace_confidence(generation: Generation, content_filter: bool) -> float | U
     if isinstance(chosen, Unavailable):
         return chosen
     rows = [checked.candidates[i][:_MOST] for i in chosen.positions]
-    return abs(math.fsum([sum(row) / len(row) for row in rows])) / len(rows)
+    confidence = abs(math.fsum([sum(row) / len(row) for row in rows])) / len(rows)
+    return confidence, min(map(len, rows))

@@ -28,6 +28,7 @@ __all__ = [
     "at_least_two",
     "make_paths",
     "share_of_winner",
+    "shown_filter",
     "sums_by_class",
 ]
 
@@ -45,14 +46,21 @@ class Paths:
         record: whose samples they are.
         classes: their answers.
         numbers: one a sample: its mean logprob, or its confidence.
+        k: the fewest alternatives of any token read; 0 where none were.
     """
 
     record: Evidence
     classes: Answers
     numbers: tuple[float, ...]
+    k: int = 0
 
 
 make_paths = maker(Paths)
+
+
+def shown_filter(content_filter: bool) -> str:
+    """How the details name whether content tokens alone were asked for."""
+    return "on" if content_filter else "off"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +115,10 @@ class Rpc(BatchEstimator):
             if not dropped:
                 weight = math.exp(logprob - highest)
                 kept[name, sample.text] = max(weight, kept.get((name, sample.text), 0.0))
-        details: dict[str, Detail] = {"pruned": sum(pruning.dropped)}
+        details: dict[str, Detail] = {
+            "pruned": sum(pruning.dropped),
+            "filter": shown_filter(self.content_filter),
+        }
         if pruning.skipped is not None:
             details["not_pruned"] = pruning.skipped
         weights = sums_by_class([name for name, _ in kept], list(kept.values()))
@@ -154,6 +165,7 @@ class PplVote(BatchEstimator):
         winner, tied = vote(best, paths.classes.greedy)
         value = math.exp(max(best[winner], -_LARGEST_EXPONENT))
         details = returned(paths.record.samples, paths.classes, winner, tied)
+        details["filter"] = shown_filter(self.content_filter)
         if len(paths.numbers) == 1:
             details["one_sample"] = True
         return _make_signal(self.name, value, value, "confidence", details)

@@ -42,7 +42,14 @@ def test_each_trace_votes_with_its_confidence() -> None:
     signal = read(ALL, walked(("Rome", 2.0), ("rome.", 3.0), ("Oslo", 4.0)))
     assert signal.raw == signal.value == pytest.approx(5 / 9)
     assert (signal.name, signal.direction) == ("deepconf_vote", "confidence")
-    assert signal.details == {"majority": "Rome", "greedy_agrees": False, "m": 3, "classes": 2}
+    assert signal.details == {
+        "majority": "Rome",
+        "greedy_agrees": False,
+        "m": 3,
+        "classes": 2,
+        "k": 2,
+        "filter": "on",
+    }
 
 
 def test_the_confident_minority_may_win() -> None:

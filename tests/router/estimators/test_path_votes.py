@@ -44,6 +44,7 @@ def test_rpc_sums_probabilities_over_different_texts() -> None:
         "m": 4,
         "classes": 2,
         "pruned": 0,
+        "filter": "on",
         "not_pruned": "fewer than 8 paths",
     }
 
@@ -130,7 +131,13 @@ def test_ppl_vote_returns_the_answer_of_the_likeliest_path() -> None:
     given = walked(("Rome", 0.6), ("rome", 0.6), ("Oslo", 0.7), greedy="Oslo")
     signal = read(PplVote(), given)
     assert signal.raw == signal.value == pytest.approx(0.7)
-    assert signal.details == {"majority": "Oslo", "greedy_agrees": True, "m": 3, "classes": 2}
+    assert signal.details == {
+        "majority": "Oslo",
+        "greedy_agrees": True,
+        "m": 3,
+        "classes": 2,
+        "filter": "on",
+    }
     alone = read(PplVote(), walked(("Rome", 0.25)))
     assert alone.value == pytest.approx(0.25)
     assert alone.details["one_sample"] is True
