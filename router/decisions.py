@@ -18,6 +18,7 @@ __all__ = [
     "Choice",
     "Comparison",
     "Decision",
+    "Entry",
     "Result",
     "Rung",
     "TrailStep",
@@ -107,7 +108,12 @@ class Alternative:
 class Decision:
     """An action, the reason in words, and the numbers that were compared.
 
-    `tier` is the target of an escalation; `attempt` the id of the attempt that is answered with.
+    Attributes:
+        tier: the target of an escalation.
+        attempt: id of the attempt that is answered with; None stands for the current one.
+        gated: whether an answer was let through by a gate. One that is handed over without being
+            judged (a last tier that nothing vouches for) is served all the same, and no
+            certificate covers it.
     """
 
     action: Action
@@ -115,6 +121,16 @@ class Decision:
     compared: tuple[Comparison, ...] = ()
     tier: int | None = None
     attempt: str | None = None
+    gated: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """The tier that drafts first, chosen before anything was generated."""
+
+    tier: int
+    reason: str
+    compared: tuple[Comparison, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +183,7 @@ class Result:
         best: the served attempt; on an abstention the best complete one there was, if any (the
             review queue shows it).
         degraded: what did not work as configured, in words; each also stands in the trail.
+        gated: whether the answer was let through by a gate; False on an abstention.
         certificate: name of the certificate that vouches for the answer, None where none does.
     """
 
@@ -190,3 +207,4 @@ class Result:
     trail: tuple[TrailStep, ...]
     certificate: str | None = None
     recognized: bool = False
+    gated: bool = False

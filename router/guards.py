@@ -11,16 +11,27 @@ import math
 from collections.abc import Mapping, Sequence
 
 from .batch import Batch, BatchEstimator
-from .decisions import Action, Buy, Choice, Decision, Rung
+from .decisions import Action, Buy, Choice, Decision, Entry, Rung
 from .evidence import Evidence, Token
-from .protocols import Assessor, Estimator, Policy, PrefixGate, Situation
+from .protocols import (
+    Assessor,
+    EntryPolicy,
+    Estimator,
+    Opening,
+    Policy,
+    PrefixGate,
+    Prior,
+    Situation,
+)
 from .requests import Continue, PrefixVerdict, Stop
 from .signals import Estimate, Reading, Signal, Unavailable
 
 __all__ = [
     "assess_safely",
     "decide_safely",
+    "enter_safely",
     "judge_safely",
+    "prior_safely",
     "read_batch_safely",
     "read_safely",
 ]
@@ -92,6 +103,30 @@ def decide_safely(policy: Policy, situation: Situation) -> Choice:
         return Decision(Action.ABSTAIN, f"the policy failed: {_name(error)}")
     kind = type(choice).__name__
     return Decision(Action.ABSTAIN, f"the policy returned {kind}, not a choice with its reason")
+
+
+def prior_safely(prior: Prior, question: str, tiers: int) -> tuple[float, ...] | str:
+    """P(right) of each tier, or in words how the prior failed."""
+    try:
+        found = tuple([float(p) for p in prior.probabilities(question)])
+    except Exception as error:
+        return f"the prior failed: {_name(error)}"
+    if len(found) == tiers and all([0.0 <= p <= 1.0 for p in found]):
+        return found
+    return f"the prior returned {found}, not a probability for each of {tiers} tiers"
+
+
+def enter_safely(policy: EntryPolicy, opening: Opening) -> Entry | str:
+    """The entry, or in words why the policy's choice cannot be used."""
+    try:
+        entry = policy.enter(opening)
+    except Exception as error:
+        return f"the entry policy failed: {_name(error)}"
+    if not isinstance(entry, Entry):
+        return f"the entry policy returned {type(entry).__name__}, not an entry"
+    if any([entry.tier == tier for tier, _ in opening.tiers]):
+        return entry
+    return f"the entry policy chose tier {entry.tier!r}, which cannot draft"
 
 
 def judge_safely(gate: PrefixGate, rung: Rung, tokens: Sequence[Token]) -> PrefixVerdict | str:

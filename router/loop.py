@@ -26,12 +26,19 @@ from .conversation import is_follow_up, search_query
 from .decisions import NOT_ASSESSED, Action, Attempt, Buy, Choice, Decision, Result, Rung
 from .evidence import Evidence, Turn
 from .forecasts import Fit, Outlook
-from .guards import assess_safely, decide_safely, judge_safely, read_batch_safely
+from .guards import (
+    assess_safely,
+    decide_safely,
+    enter_safely,
+    judge_safely,
+    prior_safely,
+    read_batch_safely,
+)
 from .intake import belongs, charge, evidence_of, take
 from .making import maker
 from .options import situation_of, steps_left
 from .plan import Plan
-from .protocols import Situation
+from .protocols import Opening, Situation
 from .purchases import missing_parts, named, purchase_request
 from .requests import (
     Continue,
@@ -48,7 +55,7 @@ from .requests import (
 from .results import make_result
 from .signals import Unavailable
 from .state import RunState, freeze, thaw
-from .trail import Judged, Step, closed_step, decided_step, opened_step
+from .trail import Judged, Step, closed_step, decided_step, entered_step, opened_step
 
 __all__ = ["Run", "open_run", "resume_run"]
 
@@ -227,14 +234,21 @@ class Run:
     # --- deciding ------------------------------------------------------------------------------
 
     def _enter(self) -> None:
-        """Choose the cheapest tier that can take the question."""
+        """Draft by the tier that the entry policy chooses, or by the cheapest that can."""
         plan, state = self.plan, self.state
         decision = state.decision  # to answer, where the question was recognized in the history
         if decision is None:
+            if plan.prior is not None:
+                prior = prior_safely(plan.prior, state.question, len(plan.tiers))
+                if isinstance(prior, str):
+                    state.degraded.append(prior)
+                else:
+                    state.prior = prior
+            if plan.entry is not None and self._route():
+                return
             closed = []
             for tier, spec in enumerate(plan.tiers):
-                has_step = state.steps + plan.remember < state.budget.max_steps
-                why_not = self._draft(tier) if has_step else "no step is left"
+                why_not = self._entry_draft(tier)
                 if why_not is None:
                     return
                 closed.append(f"{spec.name}: {why_not}")
@@ -242,6 +256,31 @@ class Run:
         current = self._current()
         self._close_step(decision, None if current is None else current.estimate)
         self._conclude(decision)
+
+    def _entry_draft(self, tier: int) -> str | None:
+        """Request the first draft, or say why that cannot be."""
+        has_step = self.state.steps + self.plan.remember < self.state.budget.max_steps
+        return self._draft(tier) if has_step else "no step is left"
+
+    def _route(self) -> bool:
+        """Enter where the entry policy says; False leaves it to the order of the tiers."""
+        plan, state = self.plan, self.state
+        assert plan.entry is not None
+        fits = [(tier, self._outlook.fit(tier)) for tier in range(len(plan.tiers))]
+        ahead = [(tier, fit.forecast) for tier, fit in fits if isinstance(fit, Fit)]
+        tiers = [one for one in ahead if state.budget.refusal(state.spend, one[1]) is None]
+        if not tiers:
+            return False
+        opening = Opening(state.run_id, state.question, state.prior, tuple(tiers))
+        entry = enter_safely(plan.entry, opening)
+        if isinstance(entry, str):
+            state.degraded.append(entry)
+            return False
+        if self._entry_draft(entry.tier) is not None:
+            return False
+        self._close_step()  # of the recall before it
+        state.trail.append(entered_step(len(state.trail) + 1, entry, state.prior))
+        return True
 
     def _draft_again(self) -> None:
         """Draft by the same tier with the passages just found."""

@@ -53,6 +53,8 @@ def situation_of(outlook: Outlook, attempt: Attempt | None, evidence: Evidence |
         tuple(closed),
         state.spend,
         state.budget,
+        state.run_id,
+        state.prior,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from .budget import Budget, Price
-from .protocols import Assessor, Estimator, Policy, PrefixGate, Sizer
+from .protocols import Assessor, EntryPolicy, Estimator, Policy, PrefixGate, Prior, Sizer
 
 __all__ = ["Plan", "RetrievalPlan", "TierPlan"]
 
@@ -59,7 +59,9 @@ class Plan:
         buyable: estimators whose needs cost something; read when a policy buys them.
         remember: whether runs begin with `Recall` and end with `Record`.
         compare_latency_s: seconds that one `Compare` or `Critique` is expected to take.
-        certificate: name of the certificate that vouches for the policy, if any.
+        certificate: name of the certificate that vouches for gated answers, if any.
+        prior: judges questions before anything is generated.
+        entry: chooses the tier that drafts first; None enters at the cheapest that can.
     """
 
     tiers: tuple[TierPlan, ...]
@@ -74,3 +76,5 @@ class Plan:
     remember: bool = False
     compare_latency_s: float = 0.0
     certificate: str | None = None
+    prior: Prior | None = None
+    entry: EntryPolicy | None = None

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from .budget import Budget, Forecast, Spend
-from .decisions import Alternative, Attempt, Choice, Result, Rung
+from .decisions import Alternative, Attempt, Choice, Entry, Result, Rung
 from .evidence import Evidence, Generation, Passage, Token, Turn
 from .requests import CompareKind, PrefixVerdict, Recalled
 from .signals import Estimate, Reading, Signal, Unavailable
@@ -19,6 +19,7 @@ __all__ = [
     "Calibrator",
     "Comparer",
     "Completion",
+    "EntryPolicy",
     "Estimator",
     "History",
     "Message",
@@ -26,8 +27,10 @@ __all__ = [
     "ModelCall",
     "Needs",
     "OnTokens",
+    "Opening",
     "Policy",
     "PrefixGate",
+    "Prior",
     "Prompt",
     "Prompter",
     "RecallQuery",
@@ -233,6 +236,8 @@ class Situation:
         escalate: the tiers above that are open, cheapest first, with their forecasts.
         buy: the signals that can be bought now.
         closed: what is not open, and why.
+        run_id: what ties are broken by, where scores are equal.
+        prior: P(right) of each tier before anything was generated; None without a prior.
     """
 
     rung: Rung
@@ -246,6 +251,8 @@ class Situation:
     closed: tuple[Alternative, ...]
     spend: Spend
     budget: Budget
+    run_id: str = ""
+    prior: tuple[float, ...] | None = None
 
 
 class Policy(Protocol):
@@ -253,6 +260,37 @@ class Policy(Protocol):
 
     def decide(self, situation: Situation) -> Choice:
         """One of the open actions, or a signal to buy first."""
+        ...
+
+
+class Prior(Protocol):
+    """Judges a question before anything is generated. Pure."""
+
+    def probabilities(self, question: str) -> Sequence[float]:
+        """P(right) of each tier, cheapest first."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """What may be looked at before the first draft.
+
+    Attributes:
+        prior: P(right) of each tier; None without a prior.
+        tiers: those that can draft, cheapest first, with their forecasts; at least one.
+    """
+
+    run_id: str
+    question: str
+    prior: tuple[float, ...] | None
+    tiers: tuple[tuple[int, Forecast], ...]
+
+
+class EntryPolicy(Protocol):
+    """Chooses the tier that drafts first. Pure."""
+
+    def enter(self, opening: Opening) -> Entry:
+        """One of the tiers that can draft."""
         ...
 
 

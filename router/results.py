@@ -21,6 +21,7 @@ def make_result(plan: Plan, state: RunState) -> Result:
     served = None
     if decision.action is Action.ANSWER:
         served = attempt_of(state.attempts, decision.attempt)
+    gated = served is not None and decision.gated
     estimate = None if served is None else served.estimate
     return _make_result(
         state.run_id,
@@ -41,6 +42,7 @@ def make_result(plan: Plan, state: RunState) -> Result:
         state.passages,
         tuple(state.degraded),
         tuple(state.trail),
-        None if served is None else plan.certificate,
+        plan.certificate if gated else None,
         state.recognized,
+        gated,
     )

@@ -35,6 +35,7 @@ class RunState:
         settled: signals of the current attempt that were bought or failed: not offered again.
         failed: tier number to reason; a failed tier is not asked again in this run.
         no_retrieval: why retrieving is closed, None while it is open.
+        prior: P(right) of each tier before anything was generated; None without a prior.
     """
 
     run_id: str
@@ -57,6 +58,7 @@ class RunState:
     steps: int = 0
     decision: Decision | None = None
     recognized: bool = False
+    prior: tuple[float, ...] | None = None
 
 
 def freeze(state: RunState, pending: Request | None) -> dict[str, Any]:

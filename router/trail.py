@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from .decisions import Action, Alternative, Buy, Choice, TrailStep
+from .decisions import Action, Alternative, Buy, Choice, Entry, TrailStep
 from .making import maker
 from .protocols import Situation
 from .requests import (
@@ -39,6 +39,7 @@ __all__ = [
     "decided_step",
     "describe_outcome",
     "describe_request",
+    "entered_step",
     "opened_step",
     "plural",
 ]
@@ -199,6 +200,26 @@ def decided_step(step: Step, choice: Choice, situation: Situation) -> TrailStep:
         choice.reason,
         step.cost,
         step.elapsed_s,
+    )
+
+
+def entered_step(number: int, entry: Entry, prior: tuple[float, ...] | None) -> TrailStep:
+    """The choice of the first tier, which asks nobody for anything and costs nothing."""
+    words = "" if prior is None else " ".join(f"{p:.2f}" for p in prior)
+    outcome = f"P(right) by tier before any draft: {words}" if words else "chosen before any draft"
+    return _make_step(
+        number,
+        "enter",
+        entry.tier,
+        outcome,
+        {},
+        None,
+        entry.compared,
+        (),
+        None,
+        entry.reason,
+        0.0,
+        0.0,
     )
 
 

@@ -33,7 +33,13 @@ def test_an_answer() -> None:
         degraded=("history: late",),
         trail=(TrailStep(1, "draft", 0, "Paris"),),
         certificate="c1",
+        gated=True,
     )
+
+
+def test_an_answer_that_nothing_vouches_for_carries_no_certificate() -> None:
+    result = ended(Decision(Action.ANSWER, "handed over", attempt="1", gated=False))
+    assert (result.answer, result.gated, result.certificate) == ("Paris", False, None)
 
 
 def test_an_abstention_shows_the_best_and_carries_no_certificate() -> None:
