@@ -418,7 +418,12 @@ class Run:
             current = self._current()
             assert current is not None
             decision = _make_decision(
-                decision.action, decision.reason, decision.compared, decision.tier, current.id
+                decision.action,
+                decision.reason,
+                decision.compared,
+                decision.tier,
+                current.id,
+                decision.gated,
             )
         state.decision = decision
         state.phase = "done"
