@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 from ..router.calibration.calibrators import FittedCurve
@@ -19,7 +19,7 @@ from .fitted import FitNote, FittedCalibrator
 from .outcomes import OutcomeTable
 from .rung_rows import FOLDS, RungRows, measured
 
-__all__ = ["CalibratedRung", "calibrate_rungs", "with_out_of_fold"]
+__all__ = ["CalibratedRung", "calibrate_rungs"]
 
 _LEAST_ROWS = 20
 _FITS: Mapping[CalibratorKind, Callable[..., FittedCurve]] = {
@@ -53,6 +53,7 @@ def calibrate_rungs(
     seed: int,
     choice: Calibrating | None = None,
     date: str | None = None,
+    needed: bool = True,
 ) -> tuple[CalibratedRung, ...]:
     """Fit every signal on every rung of the table, and combinations of them where wanted.
 
@@ -63,13 +64,21 @@ def calibrate_rungs(
         versions: of estimators by name; 1 where absent.
         choice: what is tried; isotonic and temperature, without combinations, by default.
         date: goes into the calibrators' notes.
+        needed: False leaves a rung out that cannot be calibrated, where nothing rests on it.
 
     Raises:
         UsageError: a rung has too few judged rows, or all of them are right or wrong.
     """
     fitting = _Fitting(versions, seed, choice or Calibrating(), date)
     kinds = sorted({(row.tier, row.retrieved) for row in table.rows()})
-    return tuple(fitting.rung(table, tier, retrieved) for tier, retrieved in kinds)
+    found: list[CalibratedRung] = []
+    for tier, retrieved in kinds:
+        try:
+            found.append(fitting.rung(table, tier, retrieved))
+        except UsageError:
+            if needed:
+                raise
+    return tuple(found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,30 +164,3 @@ class _Fitting:
             note=note,
         )
         return Judged(fitted, dict(zip(rows.keys, out, strict=True)))
-
-
-def with_out_of_fold(
-    table: OutcomeTable, rungs: Sequence[CalibratedRung]
-) -> tuple[OutcomeTable, dict[tuple[int, bool], tuple[str, ...]]]:
-    """The table with each signal replaced by its out-of-fold probability, and the order per rung.
-
-    Thresholds chosen on probabilities that a calibrator gave to its own training rows would be
-    too hopeful. A combination is one more signal, which costs nothing in itself.
-    """
-    by_rung = {(rung.tier, rung.retrieved): rung for rung in rungs}
-    queries = {}
-    for query_id, ladder in table.queries.items():
-        queries[query_id] = {
-            key: replace(
-                row,
-                signals={
-                    name: out.get((query_id, row.round))
-                    for name, out in by_rung[row.tier, row.retrieved].out_of_fold.items()
-                },
-            )
-            for key, row in ladder.items()
-        }
-    orders = {
-        key: tuple(fitted.name for fitted in rung.calibrators) for key, rung in by_rung.items()
-    }
-    return OutcomeTable(queries), orders

@@ -1,4 +1,4 @@
-"""Fitting an uncertified threshold policy: calibrate out of fold, then search the cheapest rules.
+"""Fitting an uncertified threshold policy: calibrate out of fold, then search the cheapest path.
 
 The objective is the mean over questions of
 
@@ -9,7 +9,7 @@ Nothing here promises an error rate.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,12 +17,26 @@ from ..router.decisions import Action
 from ..router.errors import UsageError
 from .calibrating import calibrate_rungs
 from .choosing import Calibrating
+from .entry import FixedEntry
+from .fitted import FittedCalibrator
+from .ladders import ladders_of
 from .outcomes import OutcomeTable
+from .path_search import candidate_paths
+from .paths import Path, RungKind, path_rules, stages_of
+from .price_search import PriceSearch, Progress
 from .prices import Prices, check_prices, default_prices
 from .profile import FittedRung, FittedTier, Profile
-from .searching import Progress, RuleSearch
+from .scores import estimated_scores, to_buy_by_kind
+from .threshold import RungRule
 
-__all__ = ["FitSettings", "Prices", "check_prices", "default_prices", "fit_uncertified"]
+__all__ = [
+    "FitSettings",
+    "Prices",
+    "check_prices",
+    "default_prices",
+    "fit_uncertified",
+    "fitted_rungs",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +73,8 @@ def fit_uncertified(
         UsageError: a price cannot be used, a row was not judged, the table cannot be calibrated, or
             it lacks a row that a policy would reach.
     """
+    import numpy as np
+
     check_prices(settings.prices)
     _check_judged(table)
     date = fitted_on.get("date")
@@ -70,27 +86,69 @@ def fit_uncertified(
         date=None if date is None else str(date),
     )
     names = tuple(tier.name for tier in settings.tiers)
-    search = RuleSearch(table, rungs, names, settings.prices, seed=settings.seed, progress=progress)
-    rules = search.best()
-    fitted = tuple(
-        FittedRung(
-            rung.tier,
-            rung.retrieved,
-            rule.threshold,
-            rule.then,
-            rule.buy,
-            rung.calibrators,
-        )
-        for rung, rule in zip(rungs, rules, strict=True)
+    ladders = ladders_of(table)
+    scores = estimated_scores(ladders, rungs, table.bought)
+    nobody = np.zeros(len(ladders.queries))  # estimates are cut without a draw among equals
+    search = PriceSearch(
+        {
+            path: stages_of(ladders, scores, path, nobody)
+            for path in candidate_paths(len(names), table.rounds)
+        },
+        settings.prices,
+        seed=settings.seed,
+        progress=progress,
     )
+    best = search.best()
+    rules = path_rules(best.path, best.cuts, signals=to_buy_by_kind(ladders, scores))
+    calibrators = {(rung.tier, rung.retrieved): rung.calibrators for rung in rungs}
+    first = best.path[0].tier
     return Profile(
         tiers=settings.tiers,
-        rungs=_with_unseen_rungs(fitted, len(settings.tiers)),
+        rungs=fitted_rungs(rules, calibrators, len(names)),
         estimators=settings.estimators,
         floor=settings.prices.floor,
         prices={"error": settings.prices.error, "abstain": settings.prices.abstain},
-        advice=search.advice(),
+        advice=_advice(search, names, table.rounds),
         fitted_on=fitted_on,
+        entry=FixedEntry(first, names[first]) if first else None,
+    )
+
+
+def _advice(search: PriceSearch, names: tuple[str, ...], rounds: int) -> tuple[str, ...]:
+    """Whether each tier, and searching, is worth its price."""
+    lines = []
+    for tier, name in enumerate(names if len(names) > 1 else ()):
+
+        def without(path: Path, tier: int = tier) -> bool:
+            return all(stage.tier != tier for stage in path)
+
+        lines.append(search.verdict(f"asking {name}", without))
+    if rounds:
+        lines.append(search.verdict("retrieving", lambda path: not any(s.round for s in path)))
+    return tuple(lines)
+
+
+def fitted_rungs(
+    rules: Sequence[RungRule],
+    calibrators: Mapping[RungKind, tuple[FittedCalibrator, ...]],
+    tiers: int,
+) -> tuple[FittedRung, ...]:
+    """Rules with their calibrators. A rung without a rule can never answer, only go on."""
+    known = {(rule.tier, rule.retrieved) for rule in rules if rule.round is None}
+    rest = [
+        RungRule(tier, 1.0, seen, (Action.ESCALATE,), tie=1.0)
+        for tier in range(tiers)
+        for seen in (False, True)
+        if (tier, seen) not in known
+    ]
+
+    def place(rule: RungRule) -> tuple[bool, int, bool, int]:
+        kind = (rule.tier, bool(rule.retrieved))
+        return kind not in calibrators, *kind, -1 if rule.round is None else rule.round
+
+    return tuple(
+        FittedRung.of(rule, calibrators.get((rule.tier, bool(rule.retrieved)), ()))
+        for rule in sorted((*rules, *rest), key=place)
     )
 
 
@@ -101,15 +159,3 @@ def _check_judged(table: OutcomeTable) -> None:
                 f"query {row.query_id!r}, tier {row.tier} has no loss: judge it first, or leave "
                 "the question out of the table"
             )
-
-
-def _with_unseen_rungs(fitted: tuple[FittedRung, ...], tiers: int) -> tuple[FittedRung, ...]:
-    """A rung that the table lacks gets no calibrator: it can never answer, only go on."""
-    seen = {(rung.tier, rung.retrieved) for rung in fitted}
-    missing = tuple(
-        FittedRung(tier, retrieved, 1.0, (Action.ESCALATE,), (), ())
-        for tier in range(tiers)
-        for retrieved in (False, True)
-        if (tier, retrieved) not in seen
-    )
-    return fitted + missing

@@ -8,7 +8,7 @@ reported is replayed through the loop, which tests hold equal to it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
@@ -121,6 +121,17 @@ class Cuts:
         nothing = np.full_like(threshold, np.nan)
         return cls(threshold, np.zeros_like(threshold) if tie is None else tie, nothing, nothing)
 
+    @classmethod
+    def stacked(cls, rows: Sequence[Cuts]) -> Cuts:
+        """The configurations of several, in order."""
+        import numpy as np
+
+        columns = [
+            np.concatenate([getattr(one, name) for one in rows])
+            for name in ("threshold", "tie", "low", "high")
+        ]
+        return cls(*columns)
+
     def __len__(self) -> int:
         return len(self.threshold)
 
@@ -222,12 +233,15 @@ def _check_rows(ladders: Ladders, path: Path, missing: Flags, found: Ints) -> No
     )
 
 
-def walk(stages: Stages, cuts: Cuts, start: Ints | None = None) -> Walked:
+def walk(
+    stages: Stages, cuts: Cuts, start: Ints | None = None, *, floor: float | None = None
+) -> Walked:
     """Every question on the path, under every configuration.
 
     Args:
         start: index of the stage that each question enters at, (questions,) or (C, questions); the
             first one where None.
+        floor: whoever passes no gate is answered with the best attempt at a score of at least this.
     """
     import numpy as np
 
@@ -237,6 +251,7 @@ def walk(stages: Stages, cuts: Cuts, start: Ints | None = None) -> Walked:
     reached = np.zeros((c, n), dtype=int)
     loss, cost = np.zeros((c, n)), np.zeros((c, n))
     open_ = np.ones((c, n), dtype=bool)
+    best, best_at = np.full((c, n), -np.inf), np.full((c, n), -1)
     last = len(stages.path) - 1
     for at in range(len(stages.path)):
         here = open_ & ~stages.skipped[:, at]
@@ -244,18 +259,29 @@ def walk(stages: Stages, cuts: Cuts, start: Ints | None = None) -> Walked:
             here &= start <= at
         reached[here] = at
         handed = at == last and not stages.last_is_gated
-        paid, passes = _judged(stages, cuts, at) if not handed else (0.0, stages.whole[:, at])
+        if handed:
+            paid, passes = np.zeros(1), stages.whole[:, at]
+        else:
+            score, paid, passes = _judged(stages, cuts, at)
+            better = here & (score > best)
+            best, best_at = np.where(better, score, best), np.where(better, at, best_at)
         cost += np.where(here, stages.cost[:, at] + paid, 0.0)
         ends = here & passes
         served[ends] = at
         gated |= ends & (not handed)
         loss = np.where(ends, stages.loss[:, at], loss)
         open_ &= ~ends
+    if floor is not None:
+        saved = open_ & (best >= floor)
+        served[saved] = best_at[saved]
+        gated |= saved
+        rows = np.arange(n)[None, :]
+        loss = np.where(saved, stages.loss[rows, np.maximum(best_at, 0)], loss)
     return Walked(served, gated, loss, cost, reached)
 
 
-def _judged(stages: Stages, cuts: Cuts, at: int) -> tuple[Floats, Flags]:
-    """What was paid for signals, and who passes."""
+def _judged(stages: Stages, cuts: Cuts, at: int) -> tuple[Floats, Floats, Flags]:
+    """The scores of whole attempts, what was paid for signals, and who passes."""
     import numpy as np
 
     free, whole = stages.free[:, at], stages.whole[:, at]
@@ -264,7 +290,8 @@ def _judged(stages: Stages, cuts: Cuts, at: int) -> tuple[Floats, Flags]:
     score = np.where(buys, stages.paid[:, at], free)
     t, tie = cuts.threshold[:, at, None], cuts.tie[:, at, None]
     passes = (score > t) | ((score == t) & ((tie == 0.0) | (stages.u >= tie)))
-    return np.where(buys, stages.price[:, at], 0.0), passes & whole
+    known = np.where(whole & ~np.isnan(score), score, -np.inf)
+    return known, np.where(buys, stages.price[:, at], 0.0), passes & whole
 
 
 def path_rules(

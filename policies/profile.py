@@ -1,4 +1,4 @@
-"""The profile: calibrators, policy and fingerprints in one reviewable JSON file."""
+"""The profile: calibrators, policy, certificate and fingerprints in one reviewable JSON file."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ from typing import Any
 from ..router.assessing import CalibratedAssessor, RungCalibrators
 from ..router.decisions import Action
 from ..router.errors import BadInput, ProfileMismatch, UsageError
-from ..router.protocols import Estimator
+from ..router.protocols import EntryPolicy, Estimator
 from ..router.tables import write_atomically
+from .certificates import Certificate
+from .entry import FixedEntry, PriorEntry, entry_data, entry_of
 from .fitted import FittedCalibrator, calibrator_entry, calibrator_of
 from .threshold import BuyBand, RungRule, ThresholdPolicy
 
@@ -40,7 +42,10 @@ class FittedTier:
 
 @dataclass(frozen=True, slots=True)
 class FittedRung:
-    """Everything fitted for one rung; the first calibrator is the preferred one."""
+    """Everything fitted for one rung; the first calibrator is the preferred one.
+
+    The other fields are those of `RungRule`.
+    """
 
     tier: int
     retrieved: bool
@@ -48,6 +53,45 @@ class FittedRung:
     then: tuple[Action, ...]
     buy: tuple[BuyBand, ...]
     calibrators: tuple[FittedCalibrator, ...]
+    score: str | None = None
+    tie: float = 0.0
+    gated: bool = True
+    to: int | None = None
+    round: int | None = None
+
+    @property
+    def rule(self) -> RungRule:
+        """What the policy follows on this rung."""
+        return RungRule(
+            self.tier,
+            self.threshold,
+            self.retrieved,
+            self.then,
+            self.buy,
+            self.score,
+            self.tie,
+            self.gated,
+            self.to,
+            self.round,
+        )
+
+    @classmethod
+    def of(cls, rule: RungRule, calibrators: tuple[FittedCalibrator, ...]) -> FittedRung:
+        """A rule with the calibrators of its rung. `rule.retrieved` must be told."""
+        assert rule.retrieved is not None
+        return cls(
+            rule.tier,
+            rule.retrieved,
+            rule.threshold,
+            rule.then,
+            rule.buy,
+            calibrators,
+            rule.score,
+            rule.tie,
+            rule.gated,
+            rule.to,
+            rule.round,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +101,11 @@ class Profile:
     Attributes:
         estimators: name to version, and how they were read; empty for bare tables, which bind to
             signal names only.
-        certificate: always None in this version: no error rate is promised.
+        certificate: of the gated answers; None where no error rate is promised.
         floor: estimate from which the best attempt is served where nothing is left to try.
         prices: of an error and of an abstention, in the table's currency.
+        entry: where requests enter; None enters at the cheapest tier that can draft.
+        tie_seed: of the draw among equal scores.
         extra: fields that this version does not know, kept as they came.
     """
 
@@ -68,10 +114,17 @@ class Profile:
     estimators: Mapping[str, Any] = field(default_factory=dict)
     prices: Mapping[str, float] = field(default_factory=dict)
     floor: float | None = None
-    certificate: None = None
+    certificate: Certificate | None = None
     advice: tuple[str, ...] = ()
     fitted_on: Mapping[str, Any] = field(default_factory=dict)
     extra: Mapping[str, Any] = field(default_factory=dict)
+    entry: FixedEntry | PriorEntry | None = None
+    tie_seed: int = 0
+
+    @property
+    def kind(self) -> str:
+        """Of the policy: `certified` where a certificate stands behind its thresholds."""
+        return "threshold" if self.certificate is None else "certified"
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -89,11 +142,12 @@ class Profile:
 
     def policy(self) -> ThresholdPolicy:
         """The policy as it will run."""
-        rules = tuple(
-            RungRule(rung.tier, rung.threshold, rung.retrieved, rung.then, rung.buy)
-            for rung in self.rungs
-        )
-        return ThresholdPolicy(rules, self.names, self.floor)
+        rules = tuple(rung.rule for rung in self.rungs)
+        return ThresholdPolicy(rules, self.names, self.floor, tie_seed=self.tie_seed)
+
+    def entry_policy(self) -> EntryPolicy | None:
+        """What chooses the first tier."""
+        return self.entry
 
     def assessor(self) -> CalibratedAssessor:
         """The calibrators as they will run."""
@@ -145,7 +199,11 @@ class Profile:
         """The signals that the thresholds rest on, and those that are bought."""
         needed: dict[str, None] = {}
         for rung in self.rungs:
-            for fitted in rung.calibrators[:1]:
+            if not rung.gated:
+                continue  # whatever it writes is served: nothing is read for it
+            if rung.score is not None:
+                needed[rung.score] = None
+            for fitted in rung.calibrators[: 1 if rung.score is None else 0]:
                 needed.update(dict.fromkeys(fitted.parts))
             for band in rung.buy:
                 needed[band.signal] = None
@@ -176,29 +234,47 @@ def _body(profile: Profile, *, with_notes: bool = True) -> dict[str, Any]:
                     calibrator_entry(fitted, with_note=with_notes) for fitted in rung.calibrators
                 ],
             }
-            for rung in profile.rungs
+            for rung in _first_of_each_kind(profile.rungs)
         ],
         "policy": {
-            "kind": "threshold",
-            "thresholds": [
-                {
-                    "tier": rung.tier,
-                    "retrieved": rung.retrieved,
-                    "threshold": rung.threshold,
-                    "then": [action.value for action in rung.then],
-                    "buy": [
-                        {"signal": band.signal, "low": band.low, "high": band.high}
-                        for band in rung.buy
-                    ],
-                }
-                for rung in profile.rungs
-            ],
+            "kind": profile.kind,
+            "thresholds": [_rule_data(rung) for rung in profile.rungs],
             "floor": profile.floor,
             "prices": dict(profile.prices),
+            **({} if profile.entry is None else {"entry": entry_data(profile.entry)}),
+            **({"tie_seed": profile.tie_seed} if profile.tie_seed else {}),
         },
-        "certificate": profile.certificate,
+        "certificate": None if profile.certificate is None else profile.certificate.to_data(),
         "advice": list(profile.advice),
         "fitted_on": dict(profile.fitted_on),
+    }
+
+
+def _first_of_each_kind(rungs: Sequence[FittedRung]) -> list[FittedRung]:
+    """Rules may differ from round to round, calibrators do not."""
+    return list({(rung.tier, rung.retrieved): rung for rung in reversed(rungs)}.values())[::-1]
+
+
+def _rule_data(rung: FittedRung) -> dict[str, Any]:
+    """What has its usual value is left out: older profiles keep their fingerprint."""
+    rest = {
+        name: value
+        for name, usual, value in (
+            ("score", None, rung.score),
+            ("tie", 0.0, rung.tie),
+            ("gated", True, rung.gated),
+            ("to", None, rung.to),
+            ("round", None, rung.round),
+        )
+        if value != usual
+    }
+    return {
+        "tier": rung.tier,
+        "retrieved": rung.retrieved,
+        "threshold": rung.threshold,
+        "then": [action.value for action in rung.then],
+        "buy": [{"signal": b.signal, "low": b.low, "high": b.high} for b in rung.buy],
+        **rest,
     }
 
 
@@ -254,6 +330,9 @@ _KNOWN = frozenset(
 )
 
 
+_RULE_OPTIONS = ("score", "tie", "gated", "to", "round")
+
+
 def _profile(data: Mapping[str, Any]) -> Profile:
     calibrators = {
         (entry["tier"], entry["retrieved"]): tuple(calibrator_of(one) for one in entry["signals"])
@@ -268,17 +347,21 @@ def _profile(data: Mapping[str, Any]) -> Profile:
             tuple(Action(action) for action in rule["then"]),
             tuple(BuyBand(band["signal"], band["low"], band["high"]) for band in rule["buy"]),
             calibrators[rule["tier"], rule["retrieved"]],
+            **{name: rule[name] for name in _RULE_OPTIONS if name in rule},
         )
         for rule in policy["thresholds"]
     )
+    certificate, entry = data["certificate"], policy.get("entry")
     return Profile(
         tuple(FittedTier(t["name"], t["model"], t["price"]) for t in data["tiers"]),
         rungs,
         data["estimators"],
         policy["prices"],
         policy["floor"],
-        data["certificate"],
+        None if certificate is None else Certificate.of_data(certificate),
         tuple(data["advice"]),
         data["fitted_on"],
         {name: value for name, value in data.items() if name not in _KNOWN},
+        None if entry is None else entry_of(entry),
+        policy.get("tie_seed", 0),
     )

@@ -5,14 +5,27 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from ..router.assessing import CalibratedAssessor, RungCalibrators
+from ..router.errors import UsageError
+from ..router.signals import Estimate, Reading, Signal
 from .calibrating import CalibratedRung
 from .ladders import Ladders
+from .outcomes import OutcomeTable
 from .paths import RungKind, RungScores
 
 if TYPE_CHECKING:
     from .ladders import Floats
 
-__all__ = ["estimated_scores", "parts_to_buy", "raw_scores", "to_buy_by_kind"]
+__all__ = [
+    "applied_scores",
+    "assessor_of",
+    "bought_parts",
+    "estimated_scores",
+    "parts_to_buy",
+    "raw_scores",
+    "to_buy_by_kind",
+    "usable_signals",
+]
 
 
 def raw_scores(
@@ -101,3 +114,94 @@ def parts_to_buy(rungs: Sequence[CalibratedRung], bought: frozenset[str]) -> dic
                 if part in bought:
                     found[fitted.name] = part
     return found
+
+
+def usable_signals(
+    table: OutcomeTable, allowed: frozenset[str] | None = None
+) -> dict[RungKind, tuple[str, ...]]:
+    """The signals of each tier, with passages and without, that tell any two attempts apart.
+
+    Raises:
+        UsageError: an allowed one occurs nowhere.
+    """
+    if allowed is not None and not allowed <= set(table.signals):
+        unknown = ", ".join(sorted(allowed - set(table.signals)))
+        raise UsageError(
+            f"signals: the table has no {unknown}; it has {', '.join(table.signals) or 'none'}"
+        )
+    values: dict[RungKind, dict[str, set[float]]] = {}
+    for row in table.rows():
+        kind = values.setdefault((row.tier, row.retrieved), {})
+        for name, value in row.signals.items():
+            if value is not None and (allowed is None or name in allowed):
+                seen = kind.setdefault(name, set())
+                if len(seen) < 2:
+                    seen.add(value)
+    return {
+        kind: tuple(sorted(name for name, seen in found.items() if len(seen) > 1))
+        for kind, found in values.items()
+    }
+
+
+def applied_scores(
+    table: OutcomeTable,
+    ladders: Ladders,
+    rungs: Sequence[CalibratedRung],
+    bought: frozenset[str],
+) -> RungScores:
+    """The estimates that calibrators fitted elsewhere give these rows, as the loop would read them.
+
+    Before the signal of the rung's best calibrator is bought, and after.
+    """
+    import numpy as np
+
+    assessor = assessor_of(rungs)
+    parts = bought_parts(rungs, bought)
+    shape = ladders.cost.shape
+    free, paid, price = (np.full(shape, np.nan), np.full(shape, np.nan), np.zeros(shape))
+    column = {rung: at for at, rung in enumerate(ladders.rungs)}
+    for at, query_id in enumerate(ladders.queries):
+        for rung, row in table.queries[query_id].items():
+            readings: dict[str, Reading] = {
+                name: Signal(name, value, value)
+                for name, value in row.signals.items()
+                if value is not None and name not in bought
+            }
+            place = at, column[rung]
+            free[place] = _p(assessor.assess(rung, readings))
+            part = parts.get((rung.tier, rung.retrieved))
+            value = None if part is None else row.signals.get(part)
+            if part is not None and value is not None:
+                readings[part] = Signal(part, value, value)
+            paid[place] = _p(assessor.assess(rung, readings))
+            price[place] = 0.0 if part is None else ladders.prices[part][place]
+    opened = tuple(parts.get((rung.tier, rung.retrieved)) for rung in ladders.rungs)
+    return RungScores(free, paid, price, opened, (None,) * len(ladders.rungs))
+
+
+def _p(estimate: object) -> float:
+    return estimate.p if isinstance(estimate, Estimate) else float("nan")
+
+
+def assessor_of(rungs: Sequence[CalibratedRung]) -> CalibratedAssessor:
+    """The calibrators as they will run."""
+    return CalibratedAssessor(
+        tuple(
+            RungCalibrators(
+                rung.tier, rung.retrieved, tuple((f.name, f.running()) for f in rung.calibrators)
+            )
+            for rung in rungs
+        )
+    )
+
+
+def bought_parts(
+    rungs: Sequence[CalibratedRung], bought: frozenset[str]
+) -> dict[RungKind, str | None]:
+    """What the best calibrator of each rung has to buy."""
+    return {
+        (rung.tier, rung.retrieved): next(
+            (part for part in rung.calibrators[0].parts if part in bought), None
+        )
+        for rung in rungs
+    }

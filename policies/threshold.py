@@ -201,7 +201,9 @@ class ThresholdPolicy:
                 return _make_decision(action, f"{words}; passages may help", compared)
             if action is Action.ESCALATE and situation.escalate:
                 tiers = [tier for tier, _ in situation.escalate]
-                tier = next((t for t in tiers if rule.to is not None and t >= rule.to), tiers[0])
+                tier = next((t for t in tiers if rule.to is None or t >= rule.to), None)
+                if tier is None:  # only tiers are left that this rule means to skip
+                    continue
                 return _make_decision(
                     action, f"{words}; {self.names[tier]} may know", compared, tier
                 )

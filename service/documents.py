@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ..policies.certificates import NotCertified
+from ..policies.fit_certified import CertifiedFit
 from ..policies.profile import Profile
 from ..policies.replay import ReplayReport
 from ..router.decisions import Attempt, Result, TrailStep
 from ..router.signals import Estimate, Reading, Signal, Unavailable
+from ..router.wire import encode
 
-__all__ = ["ask_document", "fit_document", "replay_document"]
+__all__ = ["ask_document", "certified_document", "fit_document", "replay_document"]
 
 _SCHEMA = 1
 
@@ -117,6 +120,44 @@ def fit_document(profile: Profile, report: ReplayReport) -> dict[str, Any]:
     }
 
 
+def certified_document(fitted: CertifiedFit) -> dict[str, Any]:
+    """The document of `fit --json` for a risk target."""
+    outcome, profile = fitted.outcome, fitted.profile
+    document: dict[str, Any] = {
+        "schema": _SCHEMA,
+        "certified": not isinstance(outcome, NotCertified),
+    }
+    if isinstance(outcome, NotCertified):
+        document["not_certified"] = {
+            "needed_accepted_labels": outcome.needed_accepted_labels,
+            "to_collect": outcome.to_collect,
+            "why": outcome.why,
+            "others": [encode(other) for other in outcome.others],
+            "curve": [encode(point) for point in outcome.curve],
+        }
+        achieved, interval = None, None
+    else:
+        certificate = outcome.certificate
+        document["certificate"] = certificate.to_data()
+        achieved, interval = certificate.mean_loss, [0.0, certificate.upper]
+    target = (outcome if isinstance(outcome, NotCertified) else outcome.certificate).target
+    report = {
+        "kind": f"{target.kind}_risk",
+        "target": target.alpha,
+        "achieved": achieved,
+        "interval": interval,
+    }
+    return {
+        **document,
+        "targets": [report],
+        "advice": list(profile.advice),
+        "fallback": fitted.fallback,
+        "fingerprint": profile.fingerprint,
+        "prices": dict(profile.prices),
+        "fitted_on": dict(profile.fitted_on),
+    }
+
+
 def replay_document(report: ReplayReport, profile: Profile) -> dict[str, Any]:
     """The document of `replay --json`. The area metrics are null: this version has none."""
     return {
@@ -137,7 +178,7 @@ def replay_document(report: ReplayReport, profile: Profile) -> dict[str, Any]:
         "baselines": {
             name: {"quality": b.quality, "cost": b.cost} for name, b in report.baselines.items()
         },
-        "certificate": profile.certificate,
+        "certificate": None if profile.certificate is None else profile.certificate.to_data(),
         "profile": profile.fingerprint,
     }
 

@@ -1,29 +1,49 @@
-"""`surefoot fit`: calibrate and choose a policy from recorded outcomes."""
+"""`surefoot fit`: calibrate, choose and certify a policy from recorded outcomes."""
 
 from __future__ import annotations
 
-import os
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from ..router.errors import UsageError
 from .options import json_option, seed_option
-
-if TYPE_CHECKING:
-    from ..policies.choosing import Calibrating
 
 __all__ = ["command"]
 
 # As in policies.choosing, which is not imported for a mere --help.
 _KINDS = ("temperature", "platt", "beta", "isotonic", "histogram")
+_PATH = click.Path(path_type=Path)
 
 
-@click.command("fit", short_help="calibrate and choose a policy")
-@click.argument("outcomes", type=click.Path(path_type=Path))
-@click.option("--uncertified", is_flag=True, help="Fit without testing an error rate.")
+@click.command("fit", short_help="calibrate, choose and certify a policy")
+@click.argument("outcomes", type=_PATH)
+@click.option(
+    "--risk",
+    type=click.Choice(["selective", "joint", "system"]),
+    help="Certify: of the gated answers, of all requests, of whatever is served.",
+)
+@click.option("--alpha", type=float, help="The risk that must not be exceeded.")
+@click.option("--delta", type=float, default=0.1, show_default=True, help="P(it is exceeded).")
+@click.option(
+    "--loss", type=click.Choice(["binary", "bounded"]), default="binary", show_default=True
+)
+@click.option(
+    "--abstention-loss", type=float, default=0.0, help="What an abstention counts in --risk system."
+)
+@click.option("--quality", type=float, help="Keep this share of the largest tier's quality.")
+@click.option("--defer", type=float, help="Hand this share of requests to a larger tier.")
+@click.option("--budget", type=float, help="Spend at most this per request in the mean.")
+@click.option("--uncertified", is_flag=True, help="Least expected price; nothing is promised.")
+@click.option("--traffic", type=_PATH, help="Outcome table without losses: where traffic scores.")
+@click.option("--tune", type=_PATH, help="Outcome table to choose on; OUTCOMES is tested whole.")
+@click.option("--questions", type=_PATH, help="JSON Lines of query_id and question (or prompt).")
+@click.option(
+    "--fallback",
+    type=click.Choice(["abstain", "last-tier"]),
+    help="For requests that no gate answers; else abstain if the last tier has a signal.",
+)
+@click.option("--by-group", metavar="NAME", help="The promise is to hold in each of these groups.")
+@click.option("--signal", "signals", multiple=True, help="A signal that gates may read; else all.")
 @click.option("--error-price", type=float, help="What a wrong answer costs; else 50 attempts.")
 @click.option("--abstain-price", type=float, help="What an abstention costs; else half an error.")
 @click.option(
@@ -42,11 +62,25 @@ _KINDS = ("temperature", "platt", "beta", "isotonic", "histogram")
     help="Combine signals: where clearly better than one alone, never, or in this way throughout.",
 )
 @seed_option
-@click.option("--out", "target", type=click.Path(path_type=Path), required=True)
+@click.option("--out", "target", type=_PATH, required=True)
 @json_option
 def command(
     outcomes: Path,
+    risk: str | None,
+    alpha: float | None,
+    delta: float,
+    loss: str,
+    abstention_loss: float,
+    quality: float | None,
+    defer: float | None,
+    budget: float | None,
     uncertified: bool,
+    traffic: Path | None,
+    tune: Path | None,
+    questions: Path | None,
+    fallback: str | None,
+    by_group: str | None,
+    signals: tuple[str, ...],
     error_price: float | None,
     abstain_price: float | None,
     kinds: tuple[str, ...],
@@ -54,57 +88,35 @@ def command(
     seed: int,
     target: Path,
     as_json: bool,
-) -> None:
+) -> int:
     """Fit a profile on the outcome table OUTCOMES (JSON Lines) and write it to --out.
 
-    This version fits uncertified threshold policies only: say --uncertified. Prices are in the
-    table's currency. With --json: {"schema", "certified", "not_certified", "targets", "advice",
-    "fingerprint", "prices", "fitted_on", "on_the_fitted_rows"}.
+    One target: --risk with --alpha, --quality, --defer, --budget, or --uncertified. Prices and
+    budgets are in the table's currency. Where a risk cannot be certified, the exit code is 3 and
+    the profile does the safe thing: it abstains, or hands over to the last tier uncertified.
+
+    With --json: {"schema", "certified", "certificate" or "not_certified", "targets", "advice",
+    "fingerprint", "prices", "fitted_on"}.
     """
-    from ..policies.fit import Prices, check_prices, default_prices, fit_uncertified
-    from ..policies.outcomes import read_outcomes
-    from ..policies.profile import save_profile
-    from ..policies.replay import replay_profile
-    from ..policies.table_facts import fit_settings, fitted_on
-    from ..router.perform import utc_now
-    from .console import out, print_json, progress_bar
-    from .documents import fit_document
-    from .screen import advice_lines, replay_table
+    from .fit_run import Asked, Calibration, RiskAsked, run_fit
 
-    if not uncertified:
-        raise UsageError(
-            "this version certifies nothing yet: fit with --uncertified, and promise no error rate"
-        )
-    if os.path.realpath(target) == os.path.realpath(outcomes):
-        raise UsageError(f"--out {target} is the outcome table itself; name another file")
-    table = read_outcomes(outcomes)
-    usual = default_prices(table)
-    error = usual.error if error_price is None else error_price
-    prices = check_prices(Prices(error, error / 2 if abstain_price is None else abstain_price))
-    with progress_bar() as progress:
-        profile = fit_uncertified(
-            table,
-            replace(fit_settings(table, prices, seed), calibrating=_calibrating(kinds, combine)),
-            fitted_on(table, outcomes, utc_now()),
-            progress,
-        )
-        report = replay_profile(table, profile, seed=seed)
-    save_profile(profile, target)
-    if as_json:
-        print_json(fit_document(profile, report))
-        return
-    console = out()
-    console.print(f"fitted on {report.n} questions, uncertified: no error rate was tested")
-    console.print(f"a wrong answer costs {prices.error:.3g}, an abstention {prices.abstain:.3g}")
-    console.print("On the very rows that it was fitted on, thus too hopeful:")
-    console.print(replay_table(report, profile.names))
-    console.print(advice_lines(profile.advice))
-    console.print(f"profile: {target}  {profile.fingerprint[:12]}")
-
-
-def _calibrating(kinds: tuple[str, ...], combine: str) -> Calibrating:
-    from ..policies.choosing import KINDS, Calibrating
-
-    one_of_all = not kinds or "auto" in kinds
-    named = KINDS if one_of_all else tuple(dict.fromkeys(kinds))
-    return Calibrating(cast(Any, named), cast(Any, combine), one_standard_error=one_of_all)
+    return run_fit(
+        Asked(
+            outcomes,
+            target,
+            seed,
+            RiskAsked(risk, alpha, delta, loss, abstention_loss, fallback, by_group),
+            quality,
+            defer,
+            budget,
+            uncertified,
+            traffic,
+            tune,
+            questions,
+            signals,
+            error_price,
+            abstain_price,
+            Calibration(kinds, combine),
+        ),
+        as_json=as_json,
+    )

@@ -10,10 +10,9 @@ from dataclasses import dataclass, replace
 import pytest
 
 from surefoot.policies import calibrating
-from surefoot.policies.calibrating import CalibratedRung, calibrate_rungs, with_out_of_fold
+from surefoot.policies.calibrating import CalibratedRung, calibrate_rungs
 from surefoot.policies.choosing import AUTOMATIC, KINDS, Calibrating
 from surefoot.policies.outcomes import Outcome, OutcomeTable
-from surefoot.policies.searching import OutOfFoldAssessor
 from surefoot.router.assessing import CalibratedAssessor, RungCalibrators
 from surefoot.router.calibration import fit_isotonic
 from surefoot.router.decisions import Rung
@@ -21,6 +20,7 @@ from surefoot.router.errors import UsageError
 from surefoot.router.metrics import ace, auroc, brier, ece, log_loss
 from surefoot.router.signals import Estimate, Reading, Signal
 
+from .out_of_fold import OutOfFoldAssessor, with_out_of_fold
 from .worlds import outcome, shuffled, sigmoid, table_of
 
 

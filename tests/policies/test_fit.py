@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import pytest
 
-from surefoot.policies.calibrating import calibrate_rungs, with_out_of_fold
+from surefoot.policies.calibrating import calibrate_rungs
 from surefoot.policies.fit import (
     Prices,
     check_prices,
@@ -27,6 +27,7 @@ from surefoot.router.assessing import BareAssessor
 from surefoot.router.decisions import Action, Rung
 from surefoot.router.errors import UsageError
 
+from .out_of_fold import with_out_of_fold
 from .worlds import Draw, drawn_table, outcome, settings_of, shuffled, sigmoid, table_of
 
 SMALL, LARGE = Rung(0, 0, False), Rung(1, 0, False)
@@ -60,7 +61,7 @@ BREAK_EVEN = 0.95 - 10.0 / 100.0  # below it, the large tier's better chance is 
 
 
 def test_the_threshold_is_where_the_large_tier_breaks_even() -> None:
-    profile = fitted(drawn_table(600, plain_large, COSTS, seed=3), PRICES)
+    profile = fitted(drawn_table(2500, plain_large, COSTS, seed=3, spread=3.0), PRICES)
     small = profile.rungs[0]
 
     assert (small.tier, small.retrieved) == (0, False)
@@ -122,7 +123,7 @@ def larger_helps(rng: random.Random, ease: float) -> Row:
 
 @pytest.mark.parametrize(
     ("world", "helps", "vain"),
-    [(reading_helps, "retrieving", "escalating to b"), (larger_helps, "escalating to b", "retr")],
+    [(reading_helps, "retrieving", "asking b"), (larger_helps, "asking b", "retr")],
 )
 def test_of_two_steps_the_one_that_helps_is_taken_first(world: Draw, helps: str, vain: str) -> None:
     table = drawn_table(250, world, READ_COSTS, seed=4)
@@ -298,7 +299,9 @@ def test_with_rows_of_two_searches_one_may_search_twice() -> None:
     costs = {Rung(0, round, round > 0): 1.0 for round in (0, 1, 2)}
     profile = fitted(drawn_table(200, draw, costs), PRICES)
 
-    assert [rung.then for rung in profile.rungs] == [(Action.RETRIEVE,), (Action.RETRIEVE,)]
+    steps = {(rung.retrieved, rung.round): rung.then for rung in profile.rungs}
+    assert steps[False, None] == steps[True, 1] == (Action.RETRIEVE,)
+    assert steps[True, 2] == ()
 
 
 def test_where_no_further_step_is_worth_its_cost_a_rule_stops_at_once() -> None:
@@ -335,14 +338,14 @@ def test_a_rung_that_cannot_be_calibrated_is_refused() -> None:
 
 
 def advice_on(table: OutcomeTable, prices: Prices = PRICES) -> str:
-    (line,) = fitted(table, prices).advice
+    _, line = fitted(table, prices).advice
     return line
 
 
 def test_a_large_tier_that_is_much_better_pays() -> None:
     line = advice_on(drawn_table(200, plain_large, COSTS, spread=3.0))
 
-    assert line.startswith("escalating to b pays: it saves +")
+    assert line.startswith("asking b pays: it saves +")
     low, high = interval_of(line)
     assert 0 < low < high
 
@@ -358,7 +361,7 @@ def equal_tiers(n: int, seed: int) -> OutcomeTable:
 def test_an_equal_large_tier_does_not_pay(seed: int) -> None:
     line = advice_on(equal_tiers(100, seed))
 
-    assert line == "escalating to b does not pay: no rule found a use for it"
+    assert line == "asking b does not pay: no rule found a use for it"
 
 
 def test_tiers_that_differ_by_chance_alone_are_seldom_said_to_pay() -> None:
@@ -385,15 +388,15 @@ def test_a_small_gain_is_undecided_on_few_questions(seed: int) -> None:
     line = advice_on(drawn_table(60, slightly_better, {SMALL: 1.0, LARGE: 5.0}, seed=seed))
 
     if not line.endswith(": no rule found a use for it"):
-        assert line.startswith("escalating to b: undecided on 60 questions: it saves ")
-        low, high = interval_of(line)
-        assert low <= 0 <= high
+        assert line.startswith("asking b: undecided on 60 questions: it saves ")
+        low, _ = interval_of(line)
+        assert low <= 0  # it may have lost on held-out questions: so few do not say which way
 
 
 def test_a_small_gain_pays_on_many_questions() -> None:
     line = advice_on(drawn_table(1500, slightly_better, {SMALL: 1.0, LARGE: 5.0}, seed=7))
 
-    assert line.startswith("escalating to b pays: ")
+    assert line.startswith("asking b pays: ")
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -411,10 +414,10 @@ def test_each_tier_is_judged_for_itself() -> None:
         return {SMALL: (p, p), LARGE: (0.95, rng.random()), Rung(2, 0, False): last}
 
     costs = {SMALL: 1.0, LARGE: 5.0, Rung(2, 0, False): 20.0}
-    to_b, to_c = fitted(drawn_table(200, draw, costs, spread=3.0), PRICES).advice
+    _, to_b, to_c = fitted(drawn_table(200, draw, costs, spread=3.0), PRICES).advice
 
-    assert to_b.startswith("escalating to b pays: ")
-    assert to_c.startswith("escalating to c") and " pays: " not in to_c
+    assert to_b.startswith("asking b pays: ")
+    assert to_c.startswith("asking c") and " pays: " not in to_c
 
 
 def mean_of(line: str) -> float:
@@ -482,4 +485,4 @@ def test_a_world_without_costs_can_be_fitted() -> None:
     table = drawn_table(100, plain_large, free, seed=1, spread=3.0)
     profile = fitted(table, default_prices(table))
 
-    assert profile.advice[0].startswith("escalating to b pays")
+    assert profile.advice[1].startswith("asking b pays")

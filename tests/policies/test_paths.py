@@ -106,11 +106,12 @@ def test_the_walk_is_the_walk_of_the_loop(data: st.DataObject) -> None:
     ladders = ladders_of(table)
     u = np.array([tie_break(3, query) for query in ladders.queries])
     stages = stages_of(ladders, scores_of(ladders), path, u, last_is_gated=last_is_gated)
-    walked = walk(stages, cuts)
+    floor = data.draw(st.sampled_from((None, 0.4)))
+    walked = walk(stages, cuts, floor=floor)
 
     rules = path_rules(path, cuts, signals=kinds, last_is_gated=last_is_gated)
     names = ("a", "b", "c")
-    policy = ThresholdPolicy(rules + rest(rules, 3), names, tie_seed=3)
+    policy = ThresholdPolicy(rules + rest(rules, 3), names, floor, tie_seed=3)
     replayer = Replayer(table, names, policy, BareAssessor(("paid", "free")))
     replayer.plan = replace(replayer.plan, entry=FixedEntry(path[0].tier, "first"))
     for at, query in enumerate(ladders.queries):
@@ -121,6 +122,9 @@ def test_the_walk_is_the_walk_of_the_loop(data: st.DataObject) -> None:
         else:
             assert result.best is not None and stage >= 0
             assert result.best.tier == path[stage].tier
+            assert result.best.round == min(
+                path[stage].round, max(r.round for r in table.queries[query])
+            )
             assert bool(walked.gated[0, at]) == result.gated
             row = table.row(query, result.best.rung)
             assert row is not None and row.loss == walked.loss[0, at]

@@ -14,6 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from surefoot.policies.certificates import Certificate, HowTested
+from surefoot.policies.entry import FixedEntry
 from surefoot.policies.profile import (
     FittedCalibrator,
     FittedRung,
@@ -27,6 +29,7 @@ from surefoot.router.calibration.calibrators import IsotonicCalibrator, Temperat
 from surefoot.router.decisions import Action, Rung
 from surefoot.router.errors import BadInput, ProfileMismatch, StoreError
 from surefoot.router.protocols import Needs
+from surefoot.router.risk.targets import RiskTarget
 from surefoot.router.signals import Estimate, Reading, Signal, Unavailable
 from surefoot.router.testing import FixedEstimator
 
@@ -53,6 +56,17 @@ PROFILE = Profile(
     advice=("escalating to large pays: é",),
     fitted_on={"questions": 40, "sha256": "00ff", "date": "2026-01-01"},
 )
+CERTIFICATE = Certificate(
+    RiskTarget("selective", 0.1, 0.1),
+    n=500,
+    n_accepted=100,
+    losses=4.0,
+    mean_loss=0.04,
+    upper=0.0788,
+    p_value=0.0237,
+    tested=HowTested("exact binomial", "fixed sequence", "00ff", "traffic", 7, 0, 3),
+    date="2026-01-01",
+).signed("scores")
 HOW = "abc" * 20
 MODELS = ("m-1", "m-2")
 FREE = FixedEstimator("free", 0.5)
@@ -231,7 +245,7 @@ def deep_set(*path: Any) -> Callable[[dict[str, Any]], object]:
         deep_set("tiers", 0, "model", "another"),
         deep_set("tiers", 1, "price", {"input": 0.0, "output": 0.0}),
         deep_set("estimators", "how", "other prompts"),
-        deep_set("certificate", {"alpha": 0.01}),
+        deep_set("certificate", CERTIFICATE.to_data()),
         deep_set("fingerprint", "0" * 64),
         lambda data: data.pop("fingerprint"),
     ],
@@ -245,6 +259,33 @@ def test_a_file_that_was_changed_is_refused(
         load_profile(path)
 
     assert (caught.value.file, caught.value.field) == (str(path), "fingerprint")
+
+
+def test_a_certificate_comes_back_and_names_the_policy_certified(tmp_path: Path) -> None:
+    profile = replace(PROFILE, certificate=CERTIFICATE)
+    save_profile(profile, tmp_path / "p.json")
+
+    data = json.loads((tmp_path / "p.json").read_text())
+    told = {name: data["certificate"][name] for name in ("kind", "alpha", "delta", "n", "k")}
+    assert told == {"kind": "selective", "alpha": 0.1, "delta": 0.1, "n": 500, "k": 4.0}
+    assert data["policy"]["kind"] == "certified"
+    assert load_profile(tmp_path / "p.json") == profile
+    assert profile.fingerprint != PROFILE.fingerprint
+
+
+def test_what_a_gate_follows_comes_back(tmp_path: Path) -> None:
+    rung = FittedRung(0, False, 0.7, (Action.ESCALATE,), (), (), "raw", 0.25, True, 1)
+    last = FittedRung(1, False, 0.0, (), (), (), gated=False)
+    profile = replace(
+        PROFILE, rungs=(rung, *PROFILE.rungs[1:2], last, *PROFILE.rungs[3:]), tie_seed=9
+    )
+    profile = replace(profile, entry=FixedEntry(1, "large"))
+    save_profile(profile, tmp_path / "p.json")
+
+    found = load_profile(tmp_path / "p.json")
+    assert found == profile
+    assert found.policy().rule(Rung(0, 0, False)) == rung.rule
+    assert found.policy().tie_seed == 9
 
 
 def test_advice_and_origin_are_for_people_and_may_differ() -> None:

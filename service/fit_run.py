@@ -1,0 +1,236 @@
+"""What `surefoot fit` does, from its options to the written profile."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from ..router.errors import BadInput, UsageError
+
+if TYPE_CHECKING:
+    from ..policies.choosing import Calibrating
+    from ..policies.fit import FitSettings
+    from ..policies.outcomes import OutcomeTable
+    from ..policies.prices import Prices
+    from ..policies.profile import Profile
+    from .console import ProgressLine
+
+__all__ = ["Asked", "Calibration", "RiskAsked", "run_fit"]
+
+NOT_CERTIFIED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class RiskAsked:
+    """The options of a certified fit, as given."""
+
+    kind: str | None
+    alpha: float | None
+    delta: float
+    loss: str
+    abstention_loss: float
+    fallback: str | None
+    group: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """Which calibrators are tried."""
+
+    kinds: tuple[str, ...]
+    combine: str
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """All options of the command."""
+
+    outcomes: Path
+    target: Path
+    seed: int
+    risk: RiskAsked
+    quality: float | None
+    defer: float | None
+    budget: float | None
+    uncertified: bool
+    traffic: Path | None
+    tune: Path | None
+    questions: Path | None
+    signals: tuple[str, ...]
+    error_price: float | None
+    abstain_price: float | None
+    calibration: Calibration
+
+
+def run_fit(asked: Asked, *, as_json: bool) -> int:
+    """Fit, write the profile, and say what came of it; returns the exit code.
+
+    Raises:
+        UsageError: options that do not go together, or input that cannot be used; nothing is
+            written then.
+    """
+    from ..policies.outcomes import read_outcomes
+    from ..policies.profile import save_profile
+    from .console import print_json, progress_bar
+
+    _check(asked)
+    table = read_outcomes(asked.outcomes)
+    with progress_bar() as progress:
+        if asked.risk.kind is not None:
+            done = _certified(asked, table, progress)
+        else:
+            done = _uncertified(asked, table, progress)
+    save_profile(done.profile, asked.target)
+    if as_json:
+        print_json(done.document)
+    else:
+        done.show(asked.target)
+    return done.code
+
+
+def _check(asked: Asked) -> None:
+    given = [
+        name
+        for name, value in (
+            ("--risk", asked.risk.kind),
+            ("--quality", asked.quality),
+            ("--defer", asked.defer),
+            ("--budget", asked.budget),
+            ("--uncertified", asked.uncertified or None),
+        )
+        if value is not None
+    ]
+    if len(given) != 1:
+        raise UsageError(
+            "expected one target: --risk KIND --alpha A, --quality Q, --defer S, --budget C, or "
+            f"--uncertified; got {' and '.join(given) or 'none'}"
+        )
+    if asked.risk.kind is not None and asked.risk.alpha is None:
+        raise UsageError("--risk needs --alpha: the risk that must not be exceeded")
+    if asked.risk.kind is None and asked.risk.alpha is not None:
+        raise UsageError("--alpha needs --risk: which risk must not exceed it has to be named")
+    if os.path.realpath(asked.target) == os.path.realpath(asked.outcomes):
+        raise UsageError(f"--out {asked.target} is the outcome table itself; name another file")
+
+
+def _settings(asked: Asked, table: OutcomeTable, prices: Prices) -> FitSettings:
+    from ..policies.table_facts import fit_settings
+
+    settings = fit_settings(table, prices, asked.seed)
+    return replace(settings, calibrating=_calibrating(asked.calibration))
+
+
+def _calibrating(asked: Calibration) -> Calibrating:
+    from ..policies.choosing import KINDS, Calibrating
+
+    one_of_all = not asked.kinds or "auto" in asked.kinds
+    named = KINDS if one_of_all else tuple(dict.fromkeys(asked.kinds))
+    return Calibrating(cast(Any, named), cast(Any, asked.combine), one_standard_error=one_of_all)
+
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    """A fit that is to be written and told."""
+
+    profile: Profile
+    document: dict[str, Any]
+    show: Callable[[Path], None]
+    code: int = 0
+
+
+def _certified(asked: Asked, table: OutcomeTable, progress: ProgressLine) -> _Done:
+    from ..policies.certificates import NotCertified
+    from ..policies.fit_certified import Promise, fit_certified
+    from ..policies.outcomes import read_outcomes
+    from ..policies.prices import Prices, check_prices, default_prices
+    from ..policies.table_facts import fitted_on
+    from ..router.perform import utc_now
+    from ..router.risk.targets import RiskTarget
+    from .documents import certified_document
+    from .fit_screen import show_certified
+
+    risk = asked.risk
+    assert risk.kind is not None and risk.alpha is not None
+    target = RiskTarget(
+        cast(Any, risk.kind), risk.alpha, risk.delta, cast(Any, risk.loss), risk.abstention_loss
+    )
+    # The risk is bounded already: a wrong answer costs what the user says, and nothing by default.
+    usual = default_prices(table)
+    prices = check_prices(
+        Prices(
+            asked.error_price or 0.0,
+            usual.abstain if asked.abstain_price is None else asked.abstain_price,
+        )
+    )
+    promise = Promise(
+        target,
+        cast(Any, risk.fallback),
+        risk.group,
+        None if asked.traffic is None else read_outcomes(asked.traffic),
+        None if asked.tune is None else _tune_table(asked, table),
+        frozenset(asked.signals) or None,
+    )
+    fitted = fit_certified(
+        table,
+        _settings(asked, table, prices),
+        promise,
+        fitted_on(table, asked.outcomes, utc_now()),
+        progress,
+    )
+    code = NOT_CERTIFIED if isinstance(fitted.outcome, NotCertified) else 0
+    return _Done(
+        fitted.profile,
+        certified_document(fitted),
+        lambda path: show_certified(fitted, path),
+        code,
+    )
+
+
+def _tune_table(asked: Asked, table: OutcomeTable) -> OutcomeTable:
+    """The rows to choose on, none of which may be tested too; names the line where one is."""
+    from ..policies.outcomes import read_outcomes
+    from ..router.tables import read_lines
+
+    assert asked.tune is not None
+    tune = read_outcomes(asked.tune)
+    if table.queries.keys() & tune.queries.keys():
+        for number, data in read_lines(asked.tune):
+            if str(data.get("query_id")) in table.queries:
+                raise BadInput(
+                    f"{data['query_id']!r} is also in {asked.outcomes}: a policy is never "
+                    "certified on rows that it was chosen on",
+                    file=str(asked.tune),
+                    line=number,
+                    field="query_id",
+                )
+    return tune
+
+
+def _uncertified(asked: Asked, table: OutcomeTable, progress: ProgressLine) -> _Done:
+    from ..policies.fit import fit_uncertified
+    from ..policies.prices import Prices, check_prices, default_prices
+    from ..policies.replay import replay_profile
+    from ..policies.table_facts import fitted_on
+    from ..router.perform import utc_now
+    from .documents import fit_document
+    from .fit_screen import show_uncertified
+
+    usual = default_prices(table)
+    error = usual.error if asked.error_price is None else asked.error_price
+    abstain = error / 2 if asked.abstain_price is None else asked.abstain_price
+    prices = check_prices(Prices(error, abstain))
+    profile = fit_uncertified(
+        table,
+        _settings(asked, table, prices),
+        fitted_on(table, asked.outcomes, utc_now()),
+        progress,
+    )
+    report = replay_profile(table, profile, seed=asked.seed)
+    return _Done(
+        profile,
+        fit_document(profile, report),
+        lambda path: show_uncertified(profile, report, prices, path),
+    )
