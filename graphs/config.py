@@ -109,6 +109,9 @@ def build(settings: Settings, around: Surroundings | None = None) -> Built:
         retrieval=None if found is None else RetrievalPlan(k=settings.retrieval.k),
         remember=history is not None,
         compare_latency_s=settings.comparison.latency_s,
+        certificate=decides.certificate,
+        prior=None if decides.profile is None else decides.profile.prior,
+        entry=None if decides.profile is None else decides.profile.entry_policy(),
     )
     performer = Performer(
         plan,

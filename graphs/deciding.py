@@ -33,6 +33,12 @@ class BuiltPolicy:
     profile: Profile | None = None
     comparers: Mapping[CompareKind, Comparer] = field(default_factory=dict)
 
+    @property
+    def certificate(self) -> str | None:
+        """Name of the certificate that vouches for gated answers."""
+        found = None if self.profile is None else self.profile.certificate
+        return None if found is None else found.id
+
 
 def build_policy(settings: Settings, around: Surroundings) -> BuiltPolicy:
     """Everything that decides. Raises a ConfigurationError or BadInput as `build`."""

@@ -15,13 +15,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..router.risk.sample_size import accepted_labels_needed
+from ..router.risk.sample_size import accepted_labels_needed, critical_counts
+from ..router.risk.score_grid import count_grid
 from ..router.risk.targets import RiskTarget
 from .certificates import Certificate, CurvePoint, HowTested, MoreLabels, NotCertified
 from .path_search import (
     Outlook,
     candidate_cuts,
     fit_losses,
+    gate_cuts,
     outlook_of,
     pareto_front,
 )
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from .ladders import Flags
+    from .ladders import Flags, Floats
 
     Ints = NDArray[np.int64]
 
@@ -55,7 +57,8 @@ class Gates:
 
     Attributes:
         tested: the questions whose labels are tested, on each path.
-        scored: questions whose scores alone are read: they make the grid and the predictions.
+        scored: questions whose scores alone are read: they make the grid and the predictions. The
+            tested ones themselves where there is no traffic and there is a single gate.
         tune: questions set aside, on each path; None with a single gate on a raw signal.
         groups: members among the tested questions, by name and value.
         share: of the labelled questions that is tested.
@@ -104,26 +107,47 @@ class _Sequence:
 
 
 def certify_gate(gates: Gates) -> Certified | NotCertified:
-    """One gate, one raw signal: from strict to loose over quantiles of the scores.
+    """One gate, one raw signal: from strict to loose.
 
-    The first test is where enough accepted labels are expected, which depends on counts alone.
+    Without traffic, cuts are laid over the tested rows' own scores at the counts at which one more
+    error becomes bearable (`critical_counts`). With traffic they are quantiles of its scores, begun
+    where enough accepted labels are expected; both depend on scores and counts alone. For the joint
+    and system risk, of which the counts say nothing, quantiles are taken in either case.
     """
     (path, scored), *_ = gates.scored.items()
-    levels = [1.0 - coverage for coverage in _STEPS]
-    cuts = candidate_cuts(scored, seed=gates.seed, levels=levels)
-    walked = walk(scored, cuts)
-    coverage = walked.gated.mean(axis=1)
-    n = len(gates.tested[path].u)
+    stages, target = gates.tested[path], gates.target
+    n = len(stages.u)
+    if scored is stages and target.kind == "selective":
+        counts = critical_counts(n, target.alpha, target.delta, target.loss)
+        points = count_grid(_gate_scores(stages), counts, stages.u)
+        if points:
+            pairs = [(point.cut.score, point.cut.tie) for point in points]
+            coverage = tuple(point.coverage for point in points)
+            cuts = gate_cuts(stages, pairs)
+            procedure = "fixed sequence over critical counts, strict to loose"
+            return _tested_in_order(gates, _sequence(path, cuts, coverage, 0, procedure), None)
+    cuts = candidate_cuts(scored, seed=gates.seed, levels=[1.0 - share for share in _STEPS])
+    coverage = tuple(map(float, walk(scored, cuts).gated.mean(axis=1)))
     least = max(_LEAST_SHARE, _EXPECTED / n)
     first = next((i for i, share in enumerate(coverage) if share >= least), len(coverage) - 1)
-    sequence = _Sequence(
-        (path,) * len(cuts),
-        tuple(cuts.some(_one(i)) for i in range(len(cuts))),
-        tuple(map(float, coverage)),
-        first,
-        "fixed sequence, strict to loose",
-    )
+    sequence = _sequence(path, cuts, coverage, first, "fixed sequence, strict to loose")
     return _tested_in_order(gates, sequence, None)
+
+
+def _gate_scores(stages: Stages) -> Floats:
+    """What the first gate compares; NaN where nothing could be served."""
+    import numpy as np
+
+    free, paid = stages.free[:, 0], stages.paid[:, 0]
+    score: Floats = np.where(np.isnan(free), paid, free)
+    return np.where(stages.whole[:, 0], score, np.nan)
+
+
+def _sequence(
+    path: Path, cuts: Cuts, coverage: tuple[float, ...], first: int, procedure: str
+) -> _Sequence:
+    rows = tuple(cuts.some(_one(i)) for i in range(len(cuts)))
+    return _Sequence((path,) * len(cuts), rows, coverage, first, procedure)
 
 
 def certify_paths(gates: Gates) -> Certified | NotCertified:

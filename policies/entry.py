@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from ..router.decisions import Comparison, Entry
-from ..router.errors import UsageError
 from ..router.protocols import Opening
-from ..router.wire import decode, encode
 
-__all__ = ["FixedEntry", "PriorEntry", "entry_data", "entry_of"]
+__all__ = ["FixedEntry", "PriorEntry"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,17 +71,3 @@ class PriorEntry:
         )
         reason = f"{self.names[tier]} is worth most before any draft, {best:.3g}"
         return Entry(tier, reason, compared)
-
-
-def entry_data(entry: FixedEntry | PriorEntry) -> dict[str, Any]:
-    """As it stands in a profile."""
-    return {"kind": "fixed" if isinstance(entry, FixedEntry) else "prior", **encode(entry)}
-
-
-def entry_of(data: Mapping[str, Any]) -> FixedEntry | PriorEntry:
-    """The entry policy that `entry_data` wrote. Raises UsageError for anything else."""
-    if data.get("kind") == "fixed":
-        return decode(FixedEntry, data)
-    if data.get("kind") == "prior":
-        return decode(PriorEntry, data)
-    raise UsageError(f"entry: expected kind fixed or prior, got {data.get('kind')!r}")

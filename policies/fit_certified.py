@@ -208,13 +208,14 @@ class _Fitting:
     def gates(self) -> Gates:
         """Everything that the test needs, in columns."""
         tested = self.table.only(self.tested_questions)
+        stages = self._stages(tested)
         scored, source = self._scored()
         date = self.fitted_on.get("date")
         return Gates(
             self.promise.target,
             self.settings.prices,
-            self._stages(tested),
-            self._stages(scored),
+            stages,
+            stages if scored is None else self._stages(scored),
             source,
             self.settings.seed,
             None if self.is_single else self._stages(self._tune_table()),
@@ -223,12 +224,12 @@ class _Fitting:
             None if date is None else str(date),
         )
 
-    def _scored(self) -> tuple[OutcomeTable, str]:
-        """Questions of which only scores are read."""
+    def _scored(self) -> tuple[OutcomeTable | None, str]:
+        """Questions of which only scores are read; None stands for the tested ones."""
         if self.promise.traffic is not None:
             return self.promise.traffic, "quantiles of the scores of unlabeled traffic"
         if self.is_single:
-            return self.table.only(self.tested_questions), "quantiles of the tested rows' scores"
+            return None, "the tested rows' own scores, their labels unseen"
         asked = sorted({*self.tested_questions, *self.unjudged})
         step = max(1, len(asked) // _MOST_SCORED)
         return self.table.only(asked[::step]), "quantiles of the rows' own scores"

@@ -36,6 +36,7 @@ __all__ = [
     "candidate_cuts",
     "candidate_paths",
     "fit_losses",
+    "gate_cuts",
     "outlook_of",
     "pareto_front",
 ]
@@ -105,6 +106,20 @@ def candidate_cuts(stages: Stages, *, seed: int, levels: Sequence[float] = LEVEL
         ]
     numbers = np.array(chosen, dtype=float).reshape(len(chosen), len(stages.path), 4)
     return Cuts(*(numbers[:, :, i].copy() for i in range(4)))
+
+
+def gate_cuts(stages: Stages, pairs: Sequence[tuple[float, float]]) -> Cuts:
+    """The first stage under these thresholds and ties, the rest of the path open."""
+    import numpy as np
+
+    blind = np.isnan(stages.free[:, 0]).all()
+    shape = (len(pairs), len(stages.path))
+    numbers = [np.zeros(shape), np.zeros(shape), np.full(shape, np.nan), np.full(shape, np.nan)]
+    for column, value in zip(numbers[:2], zip(*pairs, strict=True), strict=True):
+        column[:, 0] = value
+    if blind:  # nothing says how sure it is unless it is bought
+        numbers[2][:, 0], numbers[3][:, 0] = 0.0, 1.0
+    return Cuts(*numbers)
 
 
 def _options(stages: Stages, at: int, levels: Sequence[float]) -> list[_Option]:

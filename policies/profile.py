@@ -15,8 +15,9 @@ from ..router.errors import BadInput, ProfileMismatch, UsageError
 from ..router.protocols import EntryPolicy, Estimator
 from ..router.tables import write_atomically
 from .certificates import Certificate
-from .entry import FixedEntry, PriorEntry, entry_data, entry_of
+from .entry_files import EntryRule, entry_data, entry_of
 from .fitted import FittedCalibrator, calibrator_entry, calibrator_of
+from .prior import QuestionPrior
 from .threshold import BuyBand, RungRule, ThresholdPolicy
 
 __all__ = [
@@ -106,6 +107,7 @@ class Profile:
         prices: of an error and of an abstention, in the table's currency.
         entry: where requests enter; None enters at the cheapest tier that can draft.
         tie_seed: of the draw among equal scores.
+        prior: what is known of a question before any draft; None where nothing is.
         extra: fields that this version does not know, kept as they came.
     """
 
@@ -118,8 +120,9 @@ class Profile:
     advice: tuple[str, ...] = ()
     fitted_on: Mapping[str, Any] = field(default_factory=dict)
     extra: Mapping[str, Any] = field(default_factory=dict)
-    entry: FixedEntry | PriorEntry | None = None
+    entry: EntryRule | None = None
     tie_seed: int = 0
+    prior: QuestionPrior | None = None
 
     @property
     def kind(self) -> str:
@@ -244,6 +247,7 @@ def _body(profile: Profile, *, with_notes: bool = True) -> dict[str, Any]:
             **({} if profile.entry is None else {"entry": entry_data(profile.entry)}),
             **({"tie_seed": profile.tie_seed} if profile.tie_seed else {}),
         },
+        **({} if profile.prior is None else {"prior": profile.prior.to_data()}),
         "certificate": None if profile.certificate is None else profile.certificate.to_data(),
         "advice": list(profile.advice),
         "fitted_on": dict(profile.fitted_on),
@@ -326,7 +330,9 @@ def load_profile(path: Path) -> Profile:
 
 
 _KNOWN = frozenset(
-    "schema tiers estimators calibrators policy certificate advice fitted_on fingerprint".split()
+    (
+        "schema tiers estimators calibrators policy prior certificate advice fitted_on fingerprint"
+    ).split()
 )
 
 
@@ -364,4 +370,5 @@ def _profile(data: Mapping[str, Any]) -> Profile:
         {name: value for name, value in data.items() if name not in _KNOWN},
         None if entry is None else entry_of(entry),
         policy.get("tie_seed", 0),
+        QuestionPrior.from_data(data["prior"]) if data.get("prior") else None,
     )

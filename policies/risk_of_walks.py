@@ -80,22 +80,25 @@ def tested_walks(
 ) -> Iterator[JudgedRisk]:
     """Each configuration of a walk in turn, worked out no further than it is asked for.
 
-    Graded losses of one gate are bet on for all configurations at once, which costs little more
-    than one of them.
+    Graded losses are bet on for all configurations at once, which costs little more than for one.
     """
     import numpy as np
 
-    together = target.loss == "bounded" and target.kind == "selective" and not groups
-    same = walked.gated & (np.where(walked.gated, walked.loss, 0.0) != walked.loss.max(axis=0))
-    if not together or bool(same.any()) or np.isnan(walked.loss[walked.gated]).any():
-        for at in range(len(walked.gated)):
+    configurations = range(len(walked.gated))
+    if target.loss == "binary" or groups:
+        for at in configurations:
             yield tested_risk(target, served_of(walked, at), seed=seed, groups=groups)
         return
-    losses = walked.loss.max(axis=0)
-    p_values = betting_p_values(losses, walked.gated, target.alpha, target.delta, seed=seed)
-    for gated, p in zip(walked.gated, p_values, strict=True):
-        n = int(gated.sum())
-        yield JudgedRisk(len(gated), n, float(losses[gated].sum()), n, float(p), "betting")
+    each = [losses_of(target, served_of(walked, at)) for at in configurations]
+    if target.kind == "selective":
+        losses, counted = np.nan_to_num(walked.loss), walked.gated
+    else:
+        losses, counted = np.stack(each), np.ones_like(walked.gated)
+    p_values = betting_p_values(losses, counted, target.alpha, target.delta, seed=seed)
+    for at in configurations:
+        n, accepted = len(walked.gated[at]), int(walked.gated[at].sum())
+        total = float(each[at].sum())
+        yield JudgedRisk(n, accepted, total, len(each[at]), float(p_values[at]), "betting")
 
 
 def tested_risk(

@@ -92,10 +92,10 @@ def critical_counts(
     (1.1 for graded losses): fewer hold too few errors to tell, more need not be there. At least
     n / 500 apart, so hardly more than 500. The last is `n` itself.
 
-    Coverage in the reference world, 0/1 loss, alpha = delta = .1, n = 200 / 500 / 2000: .113 / .215
-    / .346 with violations .044 / .061 / .088, nothing certified in .61 / .22 / .005 of 1000 trials;
-    at coverages .04, .06, ... of traffic .078 / .156 / .339, and nothing in .75 / .38 / .005. Graded
-    (`betting`): .584 / .700 / .742, violations .023 / .035 / .068.
+    Coverage in the reference world, 0/1 loss, alpha = delta = .1, n = 200 / 500 / 2000:
+    .113 / .215 / .346, violations .044 / .061 / .088, nothing certified in .61 / .22 / .005 of 1000
+    trials. At coverages .04, .06, ... of traffic: .078 / .156 / .339, nothing in .75 / .38 / .005.
+    Graded losses (`betting`): .584 / .700 / .742, violations .023 / .035 / .068.
 
     Returns:
         Rising; empty where `n` is less than `least_accepted`.

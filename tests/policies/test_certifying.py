@@ -47,19 +47,20 @@ def on(ladders: Ladders, path: Path, *, last_is_gated: bool = True) -> Stages:
 
 
 def gate_trial(
-    world: World, n: int, seed: int, truth: tuple[Ladders, NDArray[np.float64]], target: RiskTarget
+    world: World,
+    n: int,
+    seed: int,
+    truth: tuple[Ladders, NDArray[np.float64]],
+    target: RiskTarget,
+    *,
+    with_traffic: bool = False,
 ) -> tuple[float, float]:
     """Coverage and true risk of the gate that is certified on `n` labels; (0, 0) where none is."""
     rng = np.random.default_rng(seed)
     labeled, traffic = world(n, rng)[0], world(2000, rng)[0]
-    gates = Gates(
-        target,
-        Prices(0.0, ABSTENTION),
-        {GATE: on(labeled, GATE, last_is_gated=False)},
-        {GATE: on(traffic, GATE, last_is_gated=False)},
-        "traffic",
-        seed,
-    )
+    tested = {GATE: on(labeled, GATE, last_is_gated=False)}
+    scored = {GATE: on(traffic, GATE, last_is_gated=False)} if with_traffic else tested
+    gates = Gates(target, Prices(0.0, ABSTENTION), tested, scored, "somewhere", seed)
     found = certify_gate(gates)
     if isinstance(found, NotCertified):
         return 0.0, 0.0
@@ -76,21 +77,27 @@ def violations(risks: list[float], alpha: float = ALPHA) -> tuple[float, float]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("world", "target", "n", "least", "trials"),
+    ("world", "target", "n", "least", "trials", "with_traffic"),
     [
-        (world_a, SELECTIVE, 200, 0.05, 200),
-        (world_a, SELECTIVE, 500, 0.13, 200),
-        (world_a, SELECTIVE, 2000, 0.325, 200),
-        (world_a_graded, GRADED, 200, 0.55, 200),
-        (world_a_graded, GRADED, 500, 0.67, 100),
-        (world_a_graded, GRADED, 2000, 0.725, 60),
+        (world_a, SELECTIVE, 200, 0.09, 200, False),
+        (world_a, SELECTIVE, 500, 0.19, 200, False),
+        (world_a, SELECTIVE, 2000, 0.335, 200, False),
+        (world_a, SELECTIVE, 500, 0.13, 200, True),
+        (world_a, SELECTIVE, 2000, 0.33, 200, True),
+        (world_a_graded, GRADED, 200, 0.56, 200, False),
+        (world_a_graded, GRADED, 500, 0.68, 200, False),
+        (world_a_graded, GRADED, 2000, 0.73, 150, False),
+        (world_a_graded, GRADED, 2000, 0.72, 60, True),
     ],
 )
 def test_one_gate_keeps_its_promise_and_covers_enough(
-    world: World, target: RiskTarget, n: int, least: float, trials: int
+    world: World, target: RiskTarget, n: int, least: float, trials: int, with_traffic: bool
 ) -> None:
     truth = world(BIG, np.random.default_rng(99))
-    found = [gate_trial(world, n, seed, truth, target) for seed in range(trials)]
+    found = [
+        gate_trial(world, n, seed, truth, target, with_traffic=with_traffic)
+        for seed in range(trials)
+    ]
     share, error = violations([risk for _, risk in found])
     assert share <= DELTA + 2 * error
     assert np.mean([coverage for coverage, _ in found]) >= least
