@@ -10,11 +10,14 @@ from ..router.decisions import Action
 from ..router.errors import UsageError
 from ..router.risk.targets import RiskTarget
 from ..router.risk.tie_break import tie_break
+from .advising import advice_on_risk
 from .calibrating import CalibratedRung, calibrate_rungs
 from .certificates import NotCertified
 from .certifying import Certified, Gates, certify_gate, certify_paths
 from .entry import FixedEntry
 from .fit import FitSettings, fitted_rungs
+from .fit_advice import advice_on_table
+from .fit_basis import fit_basis
 from .ladders import Ladders, ladders_of
 from .outcomes import OutcomeTable
 from .path_search import candidate_paths
@@ -92,14 +95,15 @@ def fit_certified(
     """
     _check_parts(table, promise)
     fitting = _Fitting(table, settings, promise, fitted_on)
+    advice = fitting.advice()
     gates = fitting.gates()
     single = gates.tune is None
     outcome = certify_gate(gates) if single else certify_paths(gates)
     if isinstance(outcome, NotCertified):
-        return CertifiedFit(
-            fitting.safe_profile(), outcome, fitting.tested_questions, fitting.fallback
-        )
-    profile = fitting.profile(outcome)
+        missing = tuple(one.words for one in advice_on_risk(outcome))
+        safe = replace(fitting.safe_profile(), advice=missing + advice)
+        return CertifiedFit(safe, outcome, fitting.tested_questions, fitting.fallback)
+    profile = replace(fitting.profile(outcome), advice=advice)
     outcome = replace(outcome, certificate=fitting.recomputed(profile, outcome))
     profile = replace(profile, certificate=outcome.certificate)
     return CertifiedFit(profile, outcome, fitting.tested_questions, fitting.fallback)
@@ -204,6 +208,16 @@ class _Fitting:
     def _tune_table(self) -> OutcomeTable:
         source = self.table if self.promise.tune is None else self.promise.tune
         return source.only(self.tuned)
+
+    def advice(self) -> tuple[str, ...]:
+        """What the labels say of tiers and signals; no promise rests on it."""
+        table = self.table.only(sorted({*self.tested_questions, *self._own_tuned()}))
+        names = self.names
+        basis = fit_basis(table, self.rungs, seed=self.settings.seed)
+        return advice_on_table(basis, names, seed=self.settings.seed)
+
+    def _own_tuned(self) -> tuple[str, ...]:
+        return self.tuned if self.promise.tune is None else ()
 
     def gates(self) -> Gates:
         """Everything that the test needs, in columns."""

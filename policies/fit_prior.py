@@ -80,10 +80,13 @@ def fit_prior(
     found = [question_features(questions[i]) for i in order]
     first = first_of_each(found)
     kinds = joined(first, None if groups is None else [groups[i] for i in order])
+    if len(set(kinds)) < 2:
+        raise UsageError("expected at least two different questions, of different groups")
     folds = deal_evenly(kinds, min(_FOLDS, len(set(kinds))), seed)
     map_ = learned_map(found, sorted(set(first)), seed)
-    inputs = inputs_of(map_.scales, found)
-    features = np.hstack([inputs, nearness_of(map_, inputs)])
+    count = len(map_.axes)
+    features = inputs_of(map_.scales, found, room=len(map_.remembered))
+    features[:, count:] = nearness_of(map_, features[:, :count])
     right = 1.0 - known[order]
     ridge = fit_ridge(features, right, folds)
     out_of_fold = np.empty(right.shape)
@@ -156,8 +159,6 @@ def _checked(
                 f"expected at least {FEWEST} judged questions for each tier, got {labels} for tier "
                 f"{tier}; collect more, or do without a prior"
             )
-    if len(set(questions)) < 2:
-        raise UsageError("expected at least two different questions")
     return found
 
 

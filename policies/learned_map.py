@@ -54,8 +54,13 @@ def learned_map(questions: Sequence[Features], distinct: Sequence[int], seed: in
     return QuestionMap(scales, axes, origin, remembered)
 
 
-def inputs_of(scales: Sequence[MeasureScale], questions: Sequence[Features]) -> Floats:
-    """`question_inputs` of each as a row, shape (questions, BUCKETS + measures)."""
+def inputs_of(
+    scales: Sequence[MeasureScale], questions: Sequence[Features], room: int = 0
+) -> Floats:
+    """`question_inputs` of each as a row, and `room` more columns of zeros.
+
+    Shape (questions, BUCKETS + measures + room).
+    """
     import numpy as np
 
     rows: list[int] = []
@@ -66,7 +71,7 @@ def inputs_of(scales: Sequence[MeasureScale], questions: Sequence[Features]) -> 
         rows += [row] * len(found)
         columns += found.keys()
         values += found.values()
-    inputs = np.zeros((len(questions), BUCKETS + len(MEASURES)))
+    inputs = np.zeros((len(questions), BUCKETS + len(MEASURES) + room))
     inputs[rows, columns] = values
     return inputs
 

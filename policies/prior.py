@@ -209,12 +209,15 @@ class QuestionPrior:
                 f"version {VERSION}; fit the profile again",
                 field="policy.profile",
             )
-        return cls(
-            QuestionMap.from_data(data["map"]),
-            PackedTable.from_data(data["weights"]),
-            PackedTable.from_data(data["worths"]),
-            tuple([Line(*_numbers(line, 2)) for line in data["lines"]]),
-        )
+        try:
+            return cls(
+                QuestionMap.from_data(data["map"]),
+                PackedTable.from_data(data["weights"]),
+                PackedTable.from_data(data["worths"]),
+                tuple([Line(*_numbers(line, 2)) for line in data["lines"]]),
+            )
+        except (TypeError, ValueError) as error:  # a list where a mapping is expected, or the like
+            raise UsageError(f"expected a fitted prior: {error}") from error
 
 
 def _nearness(place: Sequence[float], remembered: Sequence[Sequence[float]]) -> list[float]:

@@ -19,11 +19,14 @@ __all__ = ["deal_evenly", "first_of_each", "joined"]
 
 
 def first_of_each(questions: Sequence[Features]) -> list[int]:
-    """For each question, the place of the first one with the same features."""
+    """For each question, the place of the first one of the same words in the same order.
+
+    Case and spacing make no difference.
+    """
     first: dict[Hashable, int] = {}
     return [
-        first.setdefault((frozenset(found.words.items()), found.measures[:2]), place)
-        for place, found in enumerate(questions)
+        first.setdefault((tuple(words), tuple(words.values())), place)
+        for place, (words, _) in enumerate(questions)
     ]
 
 

@@ -7,13 +7,20 @@ from typing import Any
 
 from ..policies.certificates import NotCertified
 from ..policies.fit_certified import CertifiedFit
+from ..policies.fit_target import TargetFit
 from ..policies.profile import Profile
 from ..policies.replay import ReplayReport
 from ..router.decisions import Attempt, Result, TrailStep
 from ..router.signals import Estimate, Reading, Signal, Unavailable
 from ..router.wire import encode
 
-__all__ = ["ask_document", "certified_document", "fit_document", "replay_document"]
+__all__ = [
+    "ask_document",
+    "certified_document",
+    "fit_document",
+    "replay_document",
+    "target_document",
+]
 
 _SCHEMA = 1
 
@@ -152,6 +159,27 @@ def certified_document(fitted: CertifiedFit) -> dict[str, Any]:
         "targets": [report],
         "advice": list(profile.advice),
         "fallback": fitted.fallback,
+        "fingerprint": profile.fingerprint,
+        "prices": dict(profile.prices),
+        "fitted_on": dict(profile.fitted_on),
+    }
+
+
+def target_document(fitted: TargetFit) -> dict[str, Any]:
+    """The document of `fit --json` for a quality, a share deferred or a budget."""
+    profile = fitted.profile
+    return {
+        "schema": _SCHEMA,
+        "certified": False,
+        "not_certified": {
+            "needed_accepted_labels": None,
+            "to_collect": None,
+            "why": "no risk was asked for: fit with --risk and --alpha to certify one",
+        },
+        "targets": [fitted.report.to_data()],
+        "is_reached": fitted.is_reached,
+        "considered": [{"way": way, "offers": words} for way, words in fitted.considered],
+        "advice": list(profile.advice),
         "fingerprint": profile.fingerprint,
         "prices": dict(profile.prices),
         "fitted_on": dict(profile.fitted_on),

@@ -23,7 +23,9 @@ _PATH = click.Path(path_type=Path)
     help="Certify: of the gated answers, of all requests, of whatever is served.",
 )
 @click.option("--alpha", type=float, help="The risk that must not be exceeded.")
-@click.option("--delta", type=float, default=0.1, show_default=True, help="P(it is exceeded).")
+@click.option(
+    "--delta", type=float, help="P(the target is missed); 0.1 with --risk, 0.05 with --quality."
+)
 @click.option(
     "--loss", type=click.Choice(["binary", "bounded"]), default="binary", show_default=True
 )
@@ -68,7 +70,7 @@ def command(
     outcomes: Path,
     risk: str | None,
     alpha: float | None,
-    delta: float,
+    delta: float | None,
     loss: str,
     abstention_loss: float,
     quality: float | None,

@@ -22,6 +22,8 @@ __all__ = ["Asked", "Calibration", "RiskAsked", "run_fit"]
 
 NOT_CERTIFIED = 3
 
+_RISK_DELTA, _QUALITY_DELTA = 0.1, 0.05
+
 
 @dataclass(frozen=True, slots=True)
 class RiskAsked:
@@ -29,7 +31,7 @@ class RiskAsked:
 
     kind: str | None
     alpha: float | None
-    delta: float
+    delta: float | None
     loss: str
     abstention_loss: float
     fallback: str | None
@@ -81,6 +83,8 @@ def run_fit(asked: Asked, *, as_json: bool) -> int:
     with progress_bar() as progress:
         if asked.risk.kind is not None:
             done = _certified(asked, table, progress)
+        elif not asked.uncertified:
+            done = _targeted(asked, table)
         else:
             done = _uncertified(asked, table, progress)
     save_profile(done.profile, asked.target)
@@ -154,8 +158,9 @@ def _certified(asked: Asked, table: OutcomeTable, progress: ProgressLine) -> _Do
 
     risk = asked.risk
     assert risk.kind is not None and risk.alpha is not None
+    delta = _RISK_DELTA if risk.delta is None else risk.delta
     target = RiskTarget(
-        cast(Any, risk.kind), risk.alpha, risk.delta, cast(Any, risk.loss), risk.abstention_loss
+        cast(Any, risk.kind), risk.alpha, delta, cast(Any, risk.loss), risk.abstention_loss
     )
     # The risk is bounded already: a wrong answer costs what the user says, and nothing by default.
     usual = default_prices(table)
@@ -207,6 +212,50 @@ def _tune_table(asked: Asked, table: OutcomeTable) -> OutcomeTable:
                     field="query_id",
                 )
     return tune
+
+
+def _targeted(asked: Asked, table: OutcomeTable) -> _Done:
+    from ..policies.fit_target import fit_target
+    from ..policies.outcomes import read_outcomes
+    from ..policies.prices import default_prices
+    from ..policies.table_facts import fitted_on
+    from ..policies.targets import MeanCost, QualityKept, ShareDeferred
+    from ..router.perform import utc_now
+    from .documents import target_document
+    from .fit_screen import show_targeted
+
+    target: QualityKept | ShareDeferred | MeanCost
+    if asked.quality is not None:
+        delta = _QUALITY_DELTA if asked.risk.delta is None else asked.risk.delta
+        target = QualityKept(asked.quality, delta)
+    elif asked.defer is not None:
+        target = ShareDeferred(asked.defer)
+    else:
+        assert asked.budget is not None
+        target = MeanCost(asked.budget)
+    fitted = fit_target(
+        table,
+        _settings(asked, table, default_prices(table)),
+        target,
+        fitted_on(table, asked.outcomes, utc_now()),
+        questions=_questions(asked, table),
+        traffic=None if asked.traffic is None else read_outcomes(asked.traffic),
+    )
+    return _Done(fitted.profile, target_document(fitted), lambda path: show_targeted(fitted, path))
+
+
+def _questions(asked: Asked, table: OutcomeTable) -> dict[str, str] | None:
+    """Texts for a prior. Raises BadInput where a file was given that lacks some of them."""
+    from ..policies.question_texts import question_texts, read_question_texts
+
+    if asked.questions is None:
+        return question_texts(table)
+    found = question_texts(table, read_question_texts(asked.questions))
+    if found is None:
+        raise BadInput(
+            "some questions of the outcome table are not in it", file=str(asked.questions)
+        )
+    return found
 
 
 def _uncertified(asked: Asked, table: OutcomeTable, progress: ProgressLine) -> _Done:

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from ..policies.certificates import Certificate, NotCertified
 from ..policies.fit_certified import CertifiedFit
+from ..policies.fit_target import TargetFit
 from ..policies.prices import Prices
 from ..policies.profile import Profile
 from ..policies.replay import ReplayReport
@@ -17,7 +18,7 @@ from .console import out
 from .screen import advice_lines, cost_words, replay_table
 from .streams import plain
 
-__all__ = ["risk_words", "show_certified", "show_uncertified"]
+__all__ = ["risk_words", "show_certified", "show_targeted", "show_uncertified"]
 
 _DENOMINATOR = {
     "selective": "of the answers that a gate lets through",
@@ -98,6 +99,24 @@ def _show_missing(console: Console, fitted: CertifiedFit, missing: NotCertified)
                 f"  for alpha {other.alpha:g}: {other.accepted} accepted, {other.to_collect} in all"
             )
     console.print(f"until then every request is {_FALLBACKS[fitted.fallback]}")
+
+
+def show_targeted(fitted: TargetFit, path: Path) -> None:
+    """Target, achieved and interval, and what else was considered."""
+    console, report = out(), fitted.report
+    interval = ""
+    if report.interval is not None:
+        interval = f" [{report.interval[0]:.4g}, {report.interval[1]:.4g}]"
+    achieved = "unknown" if report.achieved is None else f"{report.achieved:.4g}{interval}"
+    console.print(f"{report.kind}: target {report.target:.4g}, achieved {achieved}")
+    console.print(f"on {report.rows}", style="dim")
+    if not fitted.is_reached:
+        console.print("the target is out of reach: this is the nearest there is", style="yellow")
+    for way, words in fitted.considered:
+        console.print(plain(f"  {way}: {words}"))
+    console.print(advice_lines(fitted.profile.advice))
+    console.print("uncertified: no error rate is promised", style="dim")
+    console.print(f"profile: {path}  {fitted.profile.fingerprint[:12]}")
 
 
 def show_uncertified(profile: Profile, report: ReplayReport, prices: Prices, path: Path) -> None:
