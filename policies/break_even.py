@@ -87,6 +87,14 @@ class BreakEven:
         """Whether gating this pair is advised against."""
         return self.verdict in ("route before generation", "skip this tier")
 
+    @property
+    def has_telling_prior(self) -> bool:
+        """Whether the prior is surely better than chance; else it is one more thing to be lucky by.
+
+        Where no pair has one, leave the prior's families out when a target is to be reached.
+        """
+        return self.prior_interval is not None and self.prior_interval[0] > 0.5
+
 
 def break_evens(
     ladders: Ladders,

@@ -148,8 +148,9 @@ def reach_deferral(target: ShareDeferred, ways: DeferralWays, *, seed: int = 0) 
 
 
 def _is_met(target: ShareDeferred, served: _Served) -> bool:
-    """A lot always meets it; a gate cannot keep a request whose score is missing."""
-    return abs(float(served.deferred.mean()) - target.share) <= _TOLERANCE
+    """Within two standard errors; a gate cannot keep a request whose score is missing."""
+    slack = 2.0 * math.sqrt(0.25 / len(served.deferred))
+    return abs(float(served.deferred.mean()) - target.share) <= _TOLERANCE + slack
 
 
 def _score(stages: Stages) -> Floats:
@@ -195,7 +196,7 @@ def _gate(target: ShareDeferred, ways: DeferralWays) -> _Way:
     def setting(rows: Ints) -> Setting:
         known = score[rows] if ways.traffic is None else ways.traffic
         t, tie = cut_at(known, stages.u, 1.0 - target.share)
-        low, high = (0.0, 2.0) if bought else (np.nan, np.nan)
+        low, high = (0.0, 1.0) if bought else (np.nan, np.nan)
         columns = ([[t, 0.0]], [[tie, 0.0]], [[low, np.nan]], [[high, np.nan]])
         return Setting("gate", 1.0, 0, stages.path, Cuts(*(np.array(c) for c in columns)))
 

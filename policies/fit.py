@@ -10,24 +10,29 @@ Nothing here promises an error rate.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
 
 from ..router.decisions import Action
 from ..router.errors import UsageError
-from .calibrating import calibrate_rungs
+from .calibrating import CalibratedRung, calibrate_rungs
 from .choosing import Calibrating
-from .entry import FixedEntry
+from .entry import FixedEntry, PriorEntry
+from .fit_advice import advice_on_table
+from .fit_basis import fit_basis
+from .fit_values import fit_values
 from .fitted import FittedCalibrator
-from .ladders import ladders_of
+from .fitted_prior import fitted_prior
+from .ladders import Ladders, ladders_of
 from .outcomes import OutcomeTable
 from .path_search import candidate_paths
-from .paths import Path, RungKind, path_rules, stages_of
+from .paths import Path, RungKind, RungScores, path_rules, stages_of
 from .price_search import PriceSearch, Progress
 from .prices import Prices, check_prices, default_prices
 from .profile import FittedRung, FittedTier, Profile
 from .scores import estimated_scores, to_buy_by_kind
 from .threshold import RungRule
+from .value_files import ValueRules
 
 __all__ = [
     "FitSettings",
@@ -48,6 +53,7 @@ class FitSettings:
         estimators: what goes into the profile's `estimators`; empty for bare tables.
         versions: version of each estimator by name.
         calibrating: which calibrators and combinations are tried.
+        policy: of an uncertified fit.
     """
 
     tiers: tuple[FittedTier, ...]
@@ -56,6 +62,7 @@ class FitSettings:
     versions: Mapping[str, int]
     seed: int = 0
     calibrating: Calibrating = field(default_factory=Calibrating)
+    policy: Literal["threshold", "utility", "cascade-routing"] = "threshold"
 
 
 def fit_uncertified(
@@ -63,10 +70,13 @@ def fit_uncertified(
     settings: FitSettings,
     fitted_on: Mapping[str, Any],
     progress: Progress | None = None,
+    *,
+    questions: Mapping[str, str] | None = None,
 ) -> Profile:
     """Calibrate every rung and choose the rules of least expected price.
 
     Args:
+        questions: text by query id: a value policy enters where a prior fitted on them says.
         fitted_on: counts, hash and `date`; kept as it is, the date in the calibrators' notes too.
 
     Raises:
@@ -88,6 +98,10 @@ def fit_uncertified(
     names = tuple(tier.name for tier in settings.tiers)
     ladders = ladders_of(table)
     scores = estimated_scores(ladders, rungs, table.bought)
+    calibrators = {(rung.tier, rung.retrieved): rung.calibrators for rung in rungs}
+    if settings.policy != "threshold":
+        found = _by_values(ladders, scores, settings, fitted_on, calibrators, questions)
+        return replace(found, advice=_on_table(table, rungs, settings))
     nobody = np.zeros(len(ladders.queries))  # estimates are cut without a draw among equals
     search = PriceSearch(
         {
@@ -100,7 +114,6 @@ def fit_uncertified(
     )
     best = search.best()
     rules = path_rules(best.path, best.cuts, signals=to_buy_by_kind(ladders, scores))
-    calibrators = {(rung.tier, rung.retrieved): rung.calibrators for rung in rungs}
     first = best.path[0].tier
     return Profile(
         tiers=settings.tiers,
@@ -108,9 +121,48 @@ def fit_uncertified(
         estimators=settings.estimators,
         floor=settings.prices.floor,
         prices={"error": settings.prices.error, "abstain": settings.prices.abstain},
-        advice=_advice(search, names, table.rounds),
+        advice=_advice(search, names, table.rounds) + _on_table(table, rungs, settings),
         fitted_on=fitted_on,
         entry=FixedEntry(first, names[first]) if first else None,
+    )
+
+
+def _on_table(
+    table: OutcomeTable, rungs: tuple[CalibratedRung, ...], settings: FitSettings
+) -> tuple[str, ...]:
+    names = tuple(tier.name for tier in settings.tiers)
+    basis = fit_basis(table, rungs, seed=settings.seed)
+    return advice_on_table(basis, names, seed=settings.seed)
+
+
+def _by_values(
+    ladders: Ladders,
+    scores: RungScores,
+    settings: FitSettings,
+    fitted_on: Mapping[str, Any],
+    calibrators: Mapping[RungKind, tuple[FittedCalibrator, ...]],
+    questions: Mapping[str, str] | None,
+) -> Profile:
+    """A policy that weighs what every step is worth, entered where the prior says."""
+    names, prices = tuple(tier.name for tier in settings.tiers), settings.prices
+    prior = fitted_prior(ladders, questions, seed=settings.seed)
+    trade = 1.0 / (prices.error or 1.0)  # quality that a unit of cost is worth
+    rows = None if prior is None else prior.out_of_fold
+    if settings.policy == "utility":
+        rules = ValueRules("utility", fit_values(ladders, scores, prices, prior=rows))
+    else:
+        found = fit_values(ladders, scores, Prices(1.0, 0.0), prior=rows, trade=trade)
+        rules = ValueRules("cascade_routing", found, trade)
+    costs = tuple(rules.values.price(tier, False) for tier in range(len(names)))
+    return Profile(
+        tiers=settings.tiers,
+        rungs=fitted_rungs((), calibrators, len(names)),
+        estimators=settings.estimators,
+        prices={"error": prices.error, "abstain": prices.abstain},
+        fitted_on=fitted_on,
+        entry=None if prior is None else PriorEntry(names, costs, trade),
+        prior=None if prior is None else prior.prior,
+        values=rules,
     )
 
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from ..router.risk.tie_break import tie_break
 from .calibrating import CalibratedRung
-from .fit_prior import FEWEST, FittedPrior, fit_prior
+from .fit_prior import FittedPrior
 from .fitted import FittedCalibrator
+from .fitted_prior import fitted_prior
 from .ladders import Ladders, ladders_of
 from .outcomes import OutcomeTable
 from .paths import RungKind, RungScores
@@ -18,7 +19,7 @@ from .scores import estimated_scores, raw_scores, to_buy_by_kind, usable_signals
 if TYPE_CHECKING:
     from .ladders import Floats
 
-__all__ = ["FitBasis", "fit_basis", "fitted_prior"]
+__all__ = ["FitBasis", "fit_basis"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,18 +81,3 @@ def fit_basis(
         np.array([tie_break(seed, query) for query in ladders.queries]),
         fitted_prior(ladders, questions, seed=seed),
     )
-
-
-def fitted_prior(
-    ladders: Ladders, questions: Mapping[str, str] | None, *, seed: int
-) -> FittedPrior | None:
-    """The prior of every tier's answers before any search; None where it cannot be fitted."""
-    import numpy as np
-
-    places = [ladders.rungs.index(rung) for rung in ladders.rungs if rung.round == 0]
-    if questions is None or len(places) < ladders.tiers or len(ladders.queries) < FEWEST:
-        return None
-    losses = ladders.loss[:, places]
-    if (np.count_nonzero(~np.isnan(losses), axis=0) < FEWEST).any():
-        return None
-    return fit_prior([questions[query] for query in ladders.queries], losses, seed=seed)

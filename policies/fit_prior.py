@@ -39,7 +39,7 @@ class FittedPrior:
         prior: fitted on all questions.
         out_of_fold: P(right), shape (questions, tiers), in the order given; finite also where the
             loss is unknown. Policies are searched with these: the prior itself knows the outcomes
-            of the questions it was fitted on.
+            of the questions it was fitted on. Only the map, which knows no outcomes, saw them all.
         penalty: of the ridges, as it was chosen.
     """
 

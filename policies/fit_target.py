@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..router.errors import UsageError
 from .advising import advice_on_quality
+from .break_even import break_evens
 from .calibrating import calibrate_rungs
 from .deferring import DeferralWays, reach_deferral
 from .fit import FitSettings, fitted_rungs
@@ -95,14 +96,23 @@ def fit_target(
 
 
 def _reach(target: QualityKept | MeanCost, basis: FitBasis, seed: int) -> Reached:
+    prior = _telling_prior(basis, seed)
     families = united(
-        GateFamilies(basis.ladders, basis.scores, basis.u, seed=seed, prior=basis.prior_rows),
-        *([] if basis.prior_rows is None else [PriorRouting(basis.ladders, basis.prior_rows)]),
+        GateFamilies(basis.ladders, basis.scores, basis.u, seed=seed, prior=prior),
+        *([] if prior is None else [PriorRouting(basis.ladders, prior)]),
     )
     last = last_tier(basis)
     if isinstance(target, QualityKept):
         return reach_quality(target, families, last, seed=seed)
     return reach_cost(target, families, last, seed=seed)
+
+
+def _telling_prior(basis: FitBasis, seed: int) -> Floats | None:
+    """The prior's rows where they tell tiers apart; a prior that does not costs test level."""
+    if basis.prior_rows is None:
+        return None
+    pairs = break_evens(basis.ladders, basis.scores, prior=basis.prior_rows, seed=seed)
+    return basis.prior_rows if any(pair.has_telling_prior for pair in pairs) else None
 
 
 def _deferral(

@@ -1,208 +1,167 @@
-"""The outcome table: one row per attempt that was or could have been made."""
+"""Reading an outcome table, and what it is read into."""
 
 from __future__ import annotations
 
 import math
-import sys
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from reprlib import repr as shown
+from sys import intern
 from typing import Any
 
 from ..router.decisions import Rung
 from ..router.errors import BadInput
+from ..router.making import maker
 from ..router.tables import read_lines
+from .collection import uncollected
+from .outcome_table import Outcome, OutcomeTable, outcome_row
+from .outcomes_parquet import read_parquet
+from .row_checks import LARGEST, RowChecks
 
 __all__ = ["Outcome", "OutcomeTable", "outcome_row", "read_outcomes"]
 
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What one attempt gave, or would have given.
-
-    Attributes:
-        loss: in [0, 1], 0 is right; None where nobody has judged it.
-        cost: of the answer alone, in the table's one currency.
-        signals: values in [0, 1], higher is surer; None where unavailable.
-        signal_costs: price of the signals that had to be bought; absent means free.
-        extra: fields that this version does not know, kept as they came.
-    """
-
-    query_id: str
-    tier: int
-    round: int
-    retrieved: bool
-    answer: str | None
-    loss: float | None
-    cost: float
-    latency_s: float | None
-    signals: Mapping[str, float | None]
-    signal_costs: Mapping[str, float] = field(default_factory=dict)
-    question: str | None = None
-    model: str | None = None
-    extra: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def rung(self) -> Rung:
-        """The attempt's place on the ladder."""
-        return Rung(self.tier, self.round, self.retrieved)
-
-
-@dataclass(frozen=True, slots=True)
-class OutcomeTable:
-    """All rows of a table by question and rung, in the order of first appearance."""
-
-    queries: Mapping[str, Mapping[Rung, Outcome]]
-
-    def row(self, query_id: str, rung: Rung) -> Outcome | None:
-        """The row that an attempt on `rung` would have, None where the table lacks it.
-
-        A last search in vain, after which the question has no rows, leaves the passages as they
-        were: an attempt after it is the attempt of the round before.
-        """
-        ladder = self.queries[query_id]
-        last = max(known.round for known in ladder)
-        return ladder.get(rung if rung.round <= last else rung._replace(round=last))
-
-    @property
-    def tiers(self) -> int:
-        """How many tiers the table speaks of."""
-        return 1 + max(rung.tier for rows in self.queries.values() for rung in rows)
-
-    @property
-    def rounds(self) -> int:
-        """The highest round that the table speaks of; 0 where nothing was retrieved."""
-        return max(rung.round for rows in self.queries.values() for rung in rows)
-
-    @property
-    def signals(self) -> tuple[str, ...]:
-        """Names of all signals, in the order of first appearance."""
-        rows = (row for ladder in self.queries.values() for row in ladder.values())
-        return tuple(dict.fromkeys(name for row in rows for name in row.signals))
-
-    @property
-    def bought(self) -> frozenset[str]:
-        """Signals that cost something anywhere in the table, or that rows list under `bought`.
-
-        The others come with the answer. A recording lists what a policy has to buy, since samples
-        of a model that charges nothing have to be asked for all the same.
-        """
-        found: set[str] = set()
-        for row in self.rows():
-            found.update(name for name, cost in row.signal_costs.items() if cost > 0)
-            listed = row.extra.get("bought")
-            if isinstance(listed, list):
-                found.update(name for name in row.signals if name in listed)
-        return frozenset(found)
-
-    def rows(self) -> Iterable[Outcome]:
-        """Every row."""
-        for ladder in self.queries.values():
-            yield from ladder.values()
-
-    def only(self, query_ids: Iterable[str]) -> OutcomeTable:
-        """The table of these questions alone."""
-        return OutcomeTable({query_id: self.queries[query_id] for query_id in query_ids})
-
-
 _KNOWN = frozenset(Outcome.__dataclass_fields__) - {"extra"}
-_LARGEST = sys.float_info.max
+_NUMBERS = frozenset({int, float})
+_LOGGED = frozenset({"audited", "propensity", "group"})
+# Shared by all rows that have nothing to say there: two empty dictionaries a row add up.
+_NOTHING: Mapping[str, Any] = {}
+_make_outcome = maker(Outcome)
 
 
-def read_outcomes(path: Path) -> OutcomeTable:
-    """Read an outcome table (JSON Lines, gzipped or not).
+def read_outcomes(path: Path, *, tiers: int | None = None, allow_gaps: bool = True) -> OutcomeTable:
+    """Read an outcome table: JSON Lines, gzipped or not, or Parquet (see `outcomes_parquet`).
 
     Required are query_id, tier, round, retrieved, loss (null where nobody has judged) and cost.
 
+    Args:
+        tiers: how many there are, where that is known; a row of a tier beyond them is refused.
+        allow_gaps: False refuses rows of a tier while one below it has none.
+
     Raises:
         BadInput: names file, line and field; also for a key that occurs twice, or no row at all.
+        MissingExtra: a Parquet file without the library that reads it.
     """
+    file = str(path)
     queries: dict[str, dict[Rung, Outcome]] = {}
-    for number, data in read_lines(path):
-        row = _row(data, str(path), number)
-        ladder = queries.setdefault(row.query_id, {})
-        if row.rung in ladder:
-            raise BadInput(
-                f"query {row.query_id!r} has {tuple(row.rung)} twice", file=str(path), line=number
-            )
-        ladder[row.rung] = row
+    rungs: dict[tuple[int, int, bool], Rung] = {}  # one record a rung, not one a row
+    began: dict[int, int] = {}  # where each tier has its first row
+    with uncollected():
+        for line, data in _lines(path):
+            row = _plain_row(data, file, line) or _checked_row(data, file, line)
+            key = (row.tier, row.round, row.retrieved)
+            rung = rungs.get(key)
+            if rung is None:
+                rung = rungs[key] = row.rung
+                began.setdefault(row.tier, line)
+                if tiers is not None and row.tier >= tiers:
+                    words = f"expected a tier below {tiers}, got {row.tier}; tiers count from 0"
+                    raise BadInput(words, file=file, line=line, field="tier")
+            ladder = queries.get(row.query_id)
+            if ladder is None:
+                ladder = queries[row.query_id] = {}
+            elif rung in ladder:
+                words = f"query {row.query_id!r} has {key} twice"
+                raise BadInput(words, file=file, line=line)
+            ladder[rung] = row
     if not queries:
-        raise BadInput("there is no row", file=str(path))
+        raise BadInput("there is no row", file=file)
+    if not allow_gaps:
+        _refuse_gaps(began, file)
     return OutcomeTable(queries)
 
 
-def outcome_row(row: Outcome) -> dict[str, Any]:
-    """The row as it stands in a file."""
-    data: dict[str, Any] = {
-        "query_id": row.query_id,
-        "tier": row.tier,
-        "round": row.round,
-        "retrieved": row.retrieved,
-        "answer": row.answer,
-        "loss": row.loss,
-        "cost": row.cost,
-        "latency_s": row.latency_s,
-        "signals": dict(row.signals),
-        "signal_costs": dict(row.signal_costs),
-    }
-    if row.question is not None:
-        data["question"] = row.question
-    if row.model is not None:
-        data["model"] = row.model
-    return {**data, **row.extra}
+def _lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    return read_parquet(path) if path.suffix == ".parquet" else read_lines(path)
 
 
-class _Fields:
-    """One row's fields, checked one by one."""
-
-    def __init__(self, data: Mapping[str, Any], file: str, line: int) -> None:
-        self._data, self._file, self._line = data, file, line
-
-    def bad(self, name: str, message: str) -> BadInput:
-        return BadInput(message, file=self._file, line=self._line, field=name)
-
-    def get(self, name: str) -> Any:
-        if name not in self._data:
-            raise self.bad(name, "is missing")
-        return self._data[name]
-
-    def number(self, name: str, value: Any, low: float, high: float) -> float:
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise self.bad(name, f"expected a number, got {shown(value)}")
-        # The bounds come first: a whole number may be too large to be a float at all.
-        if not (low <= value <= high and value <= _LARGEST):
-            raise self.bad(name, f"expected a number in [{low:g}, {high:g}], got {shown(value)}")
-        return float(value)
-
-    def whole(self, name: str) -> int:
-        value = self.get(name)
-        if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-            raise self.bad(name, f"expected a whole number from 0, got {shown(value)}")
-        return value
-
-    def text_or_none(self, name: str) -> str | None:
-        value = self._data.get(name)
-        if value is not None and not isinstance(value, str):
-            raise self.bad(name, f"expected a text or null, got {shown(value)}")
-        return value
-
-    def mapping(self, name: str) -> Mapping[str, Any]:
-        value = self._data.get(name)
-        if value is not None and not isinstance(value, dict):
-            raise self.bad(name, f"expected an object, got {shown(value)}")
-        return value or {}
+def _refuse_gaps(began: Mapping[int, int], file: str) -> None:
+    for place, tier in enumerate(sorted(began)):
+        if tier != place:
+            words = f"tier {tier} has rows and tier {place} has none; number tiers without a gap"
+            raise BadInput(words, file=file, line=began[tier], field="tier")
 
 
-def _row(data: Mapping[str, Any], file: str, line: int) -> Outcome:
-    fields = _Fields(data, file, line)
-    query_id = fields.get("query_id")
-    if isinstance(query_id, bool) or not isinstance(query_id, str | int) or query_id == "":
-        raise fields.bad("query_id", f"expected a text, got {shown(query_id)}")
-    retrieved = fields.get("retrieved")
-    if not isinstance(retrieved, bool):
-        raise fields.bad("retrieved", f"expected true or false, got {shown(retrieved)}")
-    loss, latency = fields.get("loss"), data.get("latency_s")
+def _plain_row(data: Mapping[str, Any], file: str, line: int) -> Outcome | None:
+    """The row at a quick look, None where only a closer one can tell what it says.
+
+    A table of a million rows is read in the time that this takes. Whatever it takes, `_checked_row`
+    takes likewise. Texts that many rows share are kept once.
+    """
+    get: Callable[[str], Any] = data.get
+    query_id, tier, round, retrieved = get("query_id"), get("tier"), get("round"), get("retrieved")
+    loss, cost, latency_s = get("loss"), get("cost"), get("latency_s")
+    answer, question, model = get("answer"), get("question"), get("model")
+    if not (
+        type(query_id) is str
+        and query_id
+        and type(tier) is int
+        and tier >= 0
+        and type(round) is int
+        and round >= 0
+        and type(retrieved) is bool
+        and (type(loss) in _NUMBERS or _is_unjudged(data))
+        and (loss is None or 0.0 <= loss <= 1.0)
+        and type(cost) in _NUMBERS
+        and 0.0 <= cost <= LARGEST
+        and (latency_s is None or (type(latency_s) in _NUMBERS and 0.0 <= latency_s <= LARGEST))
+        and (answer is None or type(answer) is str)
+        and (question is None or type(question) is str)
+        and (model is None or type(model) is str)
+    ):
+        return None
+    signals = _plain_values(get("signals"), 1.0)
+    costs = _plain_values(get("signal_costs"), LARGEST)
+    if signals is None or costs is None or None in costs.values():
+        return None
+    if not _LOGGED.isdisjoint(data):
+        RowChecks(data, file, line).check_logged()
+    return _make_outcome(
+        intern(query_id),
+        tier,
+        round,
+        retrieved,
+        answer,
+        None if loss is None else float(loss),
+        float(cost),
+        None if latency_s is None else float(latency_s),
+        signals,
+        costs,
+        None if question is None else intern(question),
+        None if model is None else intern(model),
+        _extra(data),
+    )
+
+
+def _is_unjudged(data: Mapping[str, Any]) -> bool:
+    """Whether the row says that nobody has judged it, and may say so."""
+    return data.get("loss", 0) is None and data.get("audited") is not True
+
+
+def _plain_values(values: Any, high: float) -> Mapping[str, Any] | None:
+    """Numbers from 0 to `high` and nulls by name; None where there is anything else."""
+    if not values:
+        return _NOTHING if values is None or type(values) is dict else None
+    if type(values) is not dict:
+        return None
+    found: dict[str, float | None] = {}
+    for name, value in values.items():
+        if value is not None:
+            if type(value) not in _NUMBERS or not 0.0 <= value <= high:
+                return None
+            value = float(value)
+        found[intern(name)] = value
+    return found
+
+
+def _extra(data: Mapping[str, Any]) -> Mapping[str, Any]:
+    if _KNOWN.issuperset(data):
+        return _NOTHING
+    return {name: value for name, value in data.items() if name not in _KNOWN}
+
+
+def _checked_row(data: Mapping[str, Any], file: str, line: int) -> Outcome:
+    """The row field by field. Raises BadInput at the first that cannot be taken."""
+    fields = RowChecks(data, file, line)
+    query_id, retrieved, loss = fields.query_id(), fields.flag("retrieved"), fields.loss()
     signals = {
         name: None if value is None else fields.number(f"signals.{name}", value, 0.0, 1.0)
         for name, value in fields.mapping("signals").items()
@@ -212,18 +171,19 @@ def _row(data: Mapping[str, Any], file: str, line: int) -> Outcome:
         for name, value in fields.mapping("signal_costs").items()
         if value is not None
     }
+    fields.check_logged()
     return Outcome(
-        str(query_id),
+        query_id,
         fields.whole("tier"),
         fields.whole("round"),
         retrieved,
         fields.text_or_none("answer"),
-        None if loss is None else fields.number("loss", loss, 0.0, 1.0),
+        loss,
         fields.number("cost", fields.get("cost"), 0.0, math.inf),
-        None if latency is None else fields.number("latency_s", latency, 0.0, math.inf),
+        fields.amount("latency_s"),
         signals,
         costs,
         fields.text_or_none("question"),
         fields.text_or_none("model"),
-        {name: value for name, value in data.items() if name not in _KNOWN},
+        _extra(data),
     )

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Families", "Family", "GateFamilies", "PriorRouting", "judged_ladders", "united"]
 
-_LEVELS = {1: 24, 2: 9, 3: 5}  # thresholds per gate, by the number of gates
+_LEVELS = {1: 25, 2: 9, 3: 5}  # thresholds per gate, by the number of gates
 _MOST_TIERS = 3
 _TRADES = 24
 _TRADES_WITH_GATE = 5

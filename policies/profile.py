@@ -17,8 +17,11 @@ from ..router.tables import write_atomically
 from .certificates import Certificate
 from .entry_files import EntryRule, entry_data, entry_of
 from .fitted import FittedCalibrator, calibrator_entry, calibrator_of
+from .prices import Prices
 from .prior import QuestionPrior
 from .threshold import BuyBand, RungRule, ThresholdPolicy
+from .utility import UtilityPolicy
+from .value_files import ValueRules, value_rules_data, value_rules_of
 
 __all__ = [
     "FittedCalibrator",
@@ -108,6 +111,7 @@ class Profile:
         entry: where requests enter; None enters at the cheapest tier that can draft.
         tie_seed: of the draw among equal scores.
         prior: what is known of a question before any draft; None where nothing is.
+        values: of a policy that weighs what steps are worth; None where thresholds decide.
         extra: fields that this version does not know, kept as they came.
     """
 
@@ -123,10 +127,13 @@ class Profile:
     entry: EntryRule | None = None
     tie_seed: int = 0
     prior: QuestionPrior | None = None
+    values: ValueRules | None = None
 
     @property
     def kind(self) -> str:
         """Of the policy: `certified` where a certificate stands behind its thresholds."""
+        if self.values is not None:
+            return self.values.kind
         return "threshold" if self.certificate is None else "certified"
 
     @property
@@ -143,8 +150,15 @@ class Profile:
         canonical = json.dumps(body, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()
 
-    def policy(self) -> ThresholdPolicy:
+    def policy(self) -> ThresholdPolicy | UtilityPolicy:
         """The policy as it will run."""
+        if self.values is not None:
+            prices = Prices(self.prices.get("error", 1.0), self.prices.get("abstain", 0.0))
+            return self.values.policy(prices, self.names)
+        return self.thresholds()
+
+    def thresholds(self) -> ThresholdPolicy:
+        """The rules of a policy of thresholds."""
         rules = tuple(rung.rule for rung in self.rungs)
         return ThresholdPolicy(rules, self.names, self.floor, tie_seed=self.tie_seed)
 
@@ -202,7 +216,7 @@ class Profile:
         """The signals that the thresholds rest on, and those that are bought."""
         needed: dict[str, None] = {}
         for rung in self.rungs:
-            if not rung.gated:
+            if not rung.gated or (self.values is not None and not rung.calibrators):
                 continue  # whatever it writes is served: nothing is read for it
             if rung.score is not None:
                 needed[rung.score] = None
@@ -246,6 +260,7 @@ def _body(profile: Profile, *, with_notes: bool = True) -> dict[str, Any]:
             "prices": dict(profile.prices),
             **({} if profile.entry is None else {"entry": entry_data(profile.entry)}),
             **({"tie_seed": profile.tie_seed} if profile.tie_seed else {}),
+            **({} if profile.values is None else {"values": value_rules_data(profile.values)}),
         },
         **({} if profile.prior is None else {"prior": profile.prior.to_data()}),
         "certificate": None if profile.certificate is None else profile.certificate.to_data(),
@@ -371,4 +386,5 @@ def _profile(data: Mapping[str, Any]) -> Profile:
         None if entry is None else entry_of(entry),
         policy.get("tie_seed", 0),
         QuestionPrior.from_data(data["prior"]) if data.get("prior") else None,
+        value_rules_of(policy["values"]) if policy.get("values") else None,
     )

@@ -36,19 +36,20 @@ def reach_quality(
     """The configuration and share that keep a quality at the least cost.
 
     The configuration is chosen by its loss, partly predicted by models of few parameters, and its
-    cost; then its share is tested on the labels themselves, one sequence at level delta. A family
-    without predictions is chosen by counted losses, which favors lucky ones: it is tested at half
-    of delta.
+    cost; then its share is tested on the labels themselves, one sequence. Its level is delta over
+    the number of kinds of policy that it was chosen from, and half of that where nothing was
+    predicted. In simulated worlds of two, three and five tiers and 300 labels the target was missed
+    in 2-10 % of draws at delta = .1, where plain delta would be missed in up to 19 %.
     """
 
     def choose(found: Sequence[Family], rows: Ints) -> tuple[Option, list[Option]]:
-        options = [_for_quality(target, one, at, last, rows) for at, one in enumerate(found)]
+        options = [_for_quality(target, found, at, last, rows) for at in range(len(found))]
         best = max(options, key=lambda option: option.rank)
         if best.rank[0] <= _SLACK:
             return best._replace(share=0.0), options
         family, reference = found[best.place], last.loss[rows]
         excess = family.loss[best.at, rows] - reference
-        share = largest_share(excess, reference, target.share, _delta(target, family))
+        share = largest_share(excess, reference, target.share, _delta(target, family, found))
         return best._replace(share=share), options
 
     def hindsight(found: Sequence[Family]) -> float:
@@ -78,20 +79,35 @@ def reach_cost(target: MeanCost, families: Families, last: LastTier, *, seed: in
     return reached(Choosing(target, choose, hindsight), families, last, seed=seed)
 
 
-def _delta(target: QualityKept, family: Family) -> float:
-    return target.delta if family.excess is not None else target.delta / 2.0
+def _delta(target: QualityKept, family: Family, found: Sequence[Family]) -> float:
+    """The level of the one test, for a configuration that was the luckiest of several kinds.
+
+    Configurations of one kind that begin at one tier differ by thresholds, and are lucky or not
+    together; those of different kinds, or that begin at different tiers, are further draws.
+    """
+    kinds = {
+        (one.name, None if one.path is None else one.path[0].tier)
+        for one in found
+        if one.path is None or len(one.path) > 1  # one tier for all is the end of a gate's knob
+    }
+    return target.delta / max(1, len(kinds)) / (1 if family.excess is not None else 2)
 
 
 def _for_quality(
-    target: QualityKept, family: Family, place: int, last: LastTier, rows: Ints, times: int = 1
+    target: QualityKept,
+    found: Sequence[Family],
+    place: int,
+    last: LastTier,
+    rows: Ints,
+    times: int = 1,
 ) -> Option:
     """The configuration that is expected to save most; with `times` as many labels, if told."""
     import numpy as np
 
-    reference, full = last.loss[rows], float(last.cost[rows].mean())
+    family, reference, full = found[place], last.loss[rows], float(last.cost[rows].mean())
     moments = moments_of(family.loss[:, rows] - reference, reference, target.share)
     moments = moments._replace(n=times * len(rows), excess=_expected_excess(family, last, rows))
-    shares = shares_predicted(moments, target.share, _delta(target, family))
+    shares = shares_predicted(moments, target.share, _delta(target, family, found))
     saved = shares * _saved(family.cost[:, rows].mean(axis=1), full)
     at = int(np.argmax(saved))
     share = float(shares[at])
@@ -188,11 +204,11 @@ def _outlook(
 ) -> tuple[tuple[int, float], ...]:
     import numpy as np
 
-    rows = np.arange(len(last.loss))
+    rows, places = np.arange(len(last.loss)), range(len(found))
     return tuple(
         (
             times * len(rows),
-            max(_for_quality(target, one, 0, last, rows, times).rank[0] for one in found),
+            max(_for_quality(target, found, at, last, rows, times).rank[0] for at in places),
         )
         for times in _MORE_LABELS
     )

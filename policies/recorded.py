@@ -5,20 +5,22 @@ The policy that is replayed runs through the very loop that serves; only the wor
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import get_args
+from typing import Any, get_args
 
 from ..router.assessing import BareAssessor
+from ..router.batch import Batch, BatchEstimator
 from ..router.budget import Budget
 from ..router.decisions import Result, Rung
 from ..router.errors import UsageError
-from ..router.evidence import Evidence, FinishReason, Generation, Passage, Turn
+from ..router.evidence import FinishReason, Generation, Passage, Turn
 from ..router.loop import Run, open_run
+from ..router.making import maker
 from ..router.plan import Plan, RetrievalPlan, TierPlan
-from ..router.protocols import Assessor, Estimator, Needs, Policy
+from ..router.protocols import Assessor, EntryPolicy, Estimator, Needs, Policy, Prior
 from ..router.requests import Ask, Asked, Draft, Drafted, Reply, Request, Retrieve, Retrieved
-from ..router.signals import Reading, Signal, Unavailable
+from ..router.signals import Detail, Reading, Signal, Unavailable
 from .outcomes import Outcome, OutcomeTable
 
 __all__ = ["RecordedSignal", "Replayer", "Tape"]
@@ -26,6 +28,13 @@ __all__ = ["RecordedSignal", "Replayer", "Tape"]
 _PLACEHOLDER = "(recorded)"
 # How `Recorder` notes that an answer is not whole; a word that it never writes says nothing.
 _CUT = (None, *(reason for reason in get_args(FinishReason) if reason != "stop"))
+_NULL = Unavailable("null in the outcome table")
+_NO_DETAILS: Mapping[str, Detail] = {}
+
+_make_drafted = maker(Drafted)
+_make_generation = maker(Generation)
+_make_reply = maker(Reply)
+_make_signal = maker(Signal)
 
 
 @dataclass(slots=True)
@@ -36,7 +45,7 @@ class Tape:
 
 
 @dataclass(frozen=True, slots=True)
-class RecordedSignal:
+class RecordedSignal(BatchEstimator):
     """An estimator that reads its value from the tape."""
 
     name: str
@@ -44,13 +53,13 @@ class RecordedSignal:
     needs: Needs = field(default_factory=Needs)
     version: int = 1
 
-    def estimate(self, evidence: Evidence) -> Reading:
-        """The recorded value."""
+    def estimate_batch(self, batch: Batch) -> Sequence[Reading]:
+        """The recorded value, for every record: they are all the attempt on the tape."""
         row = self.tape.row
         value = None if row is None else row.signals.get(self.name)
         if value is None:
-            return Unavailable("null in the outcome table")
-        return Signal(self.name, value, value)
+            return (_NULL,) * len(batch)
+        return (_make_signal(self.name, value, value, "confidence", _NO_DETAILS),) * len(batch)
 
 
 class _NoSize:
@@ -69,6 +78,10 @@ class Replayer:
 
     Args:
         names: the tiers' names; as many as the table has tiers.
+        prior: what the policies may know of a question before the first draft.
+        entry: chooses the first tier; None begins with the cheapest.
+        questions: texts by query id, for rows that do not carry theirs; where neither does, the
+            query id stands for the question.
     """
 
     def __init__(
@@ -79,6 +92,9 @@ class Replayer:
         assessor: Assessor | None = None,
         *,
         budget: Budget | None = None,
+        prior: Prior | None = None,
+        entry: EntryPolicy | None = None,
+        questions: Mapping[str, str] | None = None,
     ) -> None:
         if len(names) < table.tiers:
             raise UsageError(
@@ -88,6 +104,7 @@ class Replayer:
         bought = table.bought
         self._table = table
         self._tape = Tape()
+        self._questions = {} if questions is None else questions
         estimators: list[Estimator] = [
             RecordedSignal(name, self._tape, Needs(asked=name if name in bought else None))
             for name in table.signals
@@ -102,7 +119,18 @@ class Replayer:
             buyable=tuple(e for e in estimators if not e.needs.is_free),
             budget=budget or Budget(max_rounds=rounds),
             retrieval=RetrievalPlan() if rounds else None,
+            prior=prior,
+            entry=entry,
         )
+
+    def question(self, query_id: str) -> str:
+        """The question's text: as the rows carry it (where they differ, the lowest rung's), else as
+        it was given to the replayer, else the query id."""
+        first = None
+        for rung, row in self._table.queries[query_id].items():
+            if row.question is not None and (first is None or rung < first[0]):
+                first = (rung, row.question)
+        return self._questions.get(query_id, query_id) if first is None else first[1]
 
     def replay(self, query_id: str, policy: Policy | None = None) -> Result:
         """The policy over one question.
@@ -114,7 +142,7 @@ class Replayer:
             UsageError: the policy reached a state that the table has no row for.
         """
         plan = self.plan if policy is None else replace(self.plan, policy=policy)
-        run = open_run(plan, query_id, run_id=query_id)
+        run = open_run(plan, self.question(query_id), run_id=query_id)
         while run.request is not None:
             run.advance(self._reply(run, run.request, query_id))
         assert run.result is not None
@@ -132,10 +160,10 @@ class Replayer:
                     "it out would bias the result: record this attempt too"
                 )
             self._tape.row = row
-            return Reply(Drafted(_generation(row)), row.cost, row.latency_s or 0.0, calls=1)
+            return _make_reply(_make_drafted(_generation(row)), row.cost, row.latency_s or 0.0, 1)
         if isinstance(request, Retrieve):
             ahead = run.state.round + 1
-            found = any(rung.round == ahead for rung in self._table.queries[query_id])
+            found = any([rung.round == ahead for rung in self._table.queries[query_id]])
             passage = Passage(f"round-{ahead}", "recorded", "", 1.0)
             return Reply(Retrieved((passage,) if found else ()))
         if isinstance(request, Ask):
@@ -147,6 +175,6 @@ class Replayer:
 
 def _generation(row: Outcome) -> Generation:
     """What was written; an answer of null is one that the table does not tell."""
-    finish = row.extra.get("finish_reason", "stop")
+    finish: Any = row.extra.get("finish_reason", "stop") if row.extra else "stop"
     text = _PLACEHOLDER if row.answer is None else row.answer
-    return Generation(text, (), finish if finish in _CUT else "stop")
+    return _make_generation(text, (), finish if finish in _CUT else "stop")

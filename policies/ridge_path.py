@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["PENALTIES", "RidgeFit", "fit_ridge", "ridge_path"]
 
-PENALTIES = (3.0, 8.0, 20.0, 50.0, 200.0, 1000.0)
+PENALTIES = (4.0, 10.0, 25.0, 80.0, 400.0)
 """Of the squared weights, against a sum of squared errors over questions of length about 1."""
 
 

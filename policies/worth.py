@@ -172,7 +172,7 @@ def _purchases(family: Family) -> dict[Purchase, Flags]:
     low, high = family.cuts.low, family.cuts.high
     buys = ~np.isnan(low)
     some: Flags = np.asarray(buys.any(axis=1))
-    whole: Flags = np.asarray((~buys | ((low <= _WHOLE[0]) & (high > _WHOLE[1]))).all(axis=1))
+    whole: Flags = np.asarray((~buys | ((low <= _WHOLE[0]) & (high >= _WHOLE[1]))).all(axis=1))
     kinds: tuple[Flags, ...] = (np.logical_not(some), some & whole, some & np.logical_not(whole))
     return dict(zip(get_args(Purchase), kinds, strict=True))
 

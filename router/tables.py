@@ -21,7 +21,8 @@ def read_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """Line numbers (from 1) and objects of a JSON Lines file, gzipped or not; blank lines skipped.
 
     Raises:
-        BadInput: the file cannot be read, or a line is not a JSON object in UTF-8.
+        BadInput: the file cannot be read, a line is not a JSON object in UTF-8, or it holds NaN or
+            Infinity, which Python would read but JSON does not have.
     """
     name = str(path)
     try:
@@ -41,15 +42,64 @@ def _opened(path: Path) -> IO[bytes]:
 def _parsed(line: bytes, name: str, number: int) -> dict[str, Any]:
     try:
         # Editors on Windows begin a file with a byte order mark.
-        row = json.loads(line.decode("utf-8-sig" if number == 1 else "utf-8"))
+        text = line.decode("utf-8-sig" if number == 1 else "utf-8")
+        row = _value(text)
     except UnicodeDecodeError as error:
         raise BadInput(f"not UTF-8: {error}", file=name, line=number) from error
+    except _NotJsonError as error:
+        raise BadInput(
+            f"expected a number or null, got {error}, which JSON does not have",
+            file=name,
+            line=number,
+            field=_place_of(error.args[0], text),
+        ) from error
     except (ValueError, RecursionError) as error:
         # A whole number of thousands of digits is a ValueError, but no JSONDecodeError.
         raise BadInput(f"not JSON: {error}", file=name, line=number) from error
     if not isinstance(row, dict):
         raise BadInput(f"expected an object, got {type(row).__name__}", file=name, line=number)
     return row
+
+
+class _NotJsonError(ValueError):
+    """NaN, Infinity or -Infinity, which Python writes and JSON does not know."""
+
+
+def _refuse(constant: str) -> Any:
+    raise _NotJsonError(constant)
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse)
+_LINE_ENDS = ("\n", "\r\n", "")
+
+
+def _value(text: str) -> Any:
+    if text.startswith("{"):  # as good as always: the shorter way saves a fifth of the time
+        row, end = _DECODER.raw_decode(text)
+        if text[end:] in _LINE_ENDS:
+            return row
+    return _DECODER.decode(text)
+
+
+def _place_of(constant: str, text: str) -> str | None:
+    """The dotted name of the first field that holds the constant; None where it has none."""
+    found = object()
+    decoder = json.JSONDecoder(parse_constant=lambda name: found if name == constant else None)
+    try:
+        values: list[tuple[str, Any]] = [("", decoder.decode(text))]
+    except (ValueError, RecursionError):  # what comes after it is no JSON either
+        return None
+    while values:  # no recursion: a value may lie as deep as the decoder could go
+        place, value = values.pop()
+        if value is found:
+            return place or None
+        inner: list[tuple[str, Any]] = []
+        if isinstance(value, dict):
+            inner = [(f"{place}.{name}" if place else name, one) for name, one in value.items()]
+        elif isinstance(value, list):
+            inner = [(f"{place}[{i}]", one) for i, one in enumerate(value)]
+        values.extend(reversed(inner))
+    return None
 
 
 def json_line(row: object) -> bytes:

@@ -24,7 +24,7 @@ _PATH = click.Path(path_type=Path)
 )
 @click.option("--alpha", type=float, help="The risk that must not be exceeded.")
 @click.option(
-    "--delta", type=float, help="P(the target is missed); 0.1 with --risk, 0.05 with --quality."
+    "--delta", type=float, default=0.1, show_default=True, help="P(the target is missed)."
 )
 @click.option(
     "--loss", type=click.Choice(["binary", "bounded"]), default="binary", show_default=True
@@ -46,6 +46,13 @@ _PATH = click.Path(path_type=Path)
 )
 @click.option("--by-group", metavar="NAME", help="The promise is to hold in each of these groups.")
 @click.option("--signal", "signals", multiple=True, help="A signal that gates may read; else all.")
+@click.option(
+    "--policy",
+    type=click.Choice(["threshold", "utility", "cascade-routing"]),
+    default="threshold",
+    show_default=True,
+    help="Of an uncertified fit: what decides from step to step.",
+)
 @click.option("--error-price", type=float, help="What a wrong answer costs; else 50 attempts.")
 @click.option("--abstain-price", type=float, help="What an abstention costs; else half an error.")
 @click.option(
@@ -70,7 +77,7 @@ def command(
     outcomes: Path,
     risk: str | None,
     alpha: float | None,
-    delta: float | None,
+    delta: float,
     loss: str,
     abstention_loss: float,
     quality: float | None,
@@ -83,6 +90,7 @@ def command(
     fallback: str | None,
     by_group: str | None,
     signals: tuple[str, ...],
+    policy: str,
     error_price: float | None,
     abstain_price: float | None,
     kinds: tuple[str, ...],
@@ -119,6 +127,7 @@ def command(
             error_price,
             abstain_price,
             Calibration(kinds, combine),
+            policy,
         ),
         as_json=as_json,
     )

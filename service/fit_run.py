@@ -22,8 +22,6 @@ __all__ = ["Asked", "Calibration", "RiskAsked", "run_fit"]
 
 NOT_CERTIFIED = 3
 
-_RISK_DELTA, _QUALITY_DELTA = 0.1, 0.05
-
 
 @dataclass(frozen=True, slots=True)
 class RiskAsked:
@@ -31,7 +29,7 @@ class RiskAsked:
 
     kind: str | None
     alpha: float | None
-    delta: float | None
+    delta: float
     loss: str
     abstention_loss: float
     fallback: str | None
@@ -65,6 +63,7 @@ class Asked:
     error_price: float | None
     abstain_price: float | None
     calibration: Calibration
+    policy: str
 
 
 def run_fit(asked: Asked, *, as_json: bool) -> int:
@@ -79,7 +78,7 @@ def run_fit(asked: Asked, *, as_json: bool) -> int:
     from .console import print_json, progress_bar
 
     _check(asked)
-    table = read_outcomes(asked.outcomes)
+    table = read_outcomes(asked.outcomes, allow_gaps=False)
     with progress_bar() as progress:
         if asked.risk.kind is not None:
             done = _certified(asked, table, progress)
@@ -112,6 +111,8 @@ def _check(asked: Asked) -> None:
             "expected one target: --risk KIND --alpha A, --quality Q, --defer S, --budget C, or "
             f"--uncertified; got {' and '.join(given) or 'none'}"
         )
+    if asked.policy != "threshold" and not asked.uncertified:
+        raise UsageError(f"--policy {asked.policy} goes with --uncertified; targets use thresholds")
     if asked.risk.kind is not None and asked.risk.alpha is None:
         raise UsageError("--risk needs --alpha: the risk that must not be exceeded")
     if asked.risk.kind is None and asked.risk.alpha is not None:
@@ -124,7 +125,11 @@ def _settings(asked: Asked, table: OutcomeTable, prices: Prices) -> FitSettings:
     from ..policies.table_facts import fit_settings
 
     settings = fit_settings(table, prices, asked.seed)
-    return replace(settings, calibrating=_calibrating(asked.calibration))
+    return replace(
+        settings,
+        calibrating=_calibrating(asked.calibration),
+        policy=cast(Any, asked.policy),
+    )
 
 
 def _calibrating(asked: Calibration) -> Calibrating:
@@ -158,9 +163,8 @@ def _certified(asked: Asked, table: OutcomeTable, progress: ProgressLine) -> _Do
 
     risk = asked.risk
     assert risk.kind is not None and risk.alpha is not None
-    delta = _RISK_DELTA if risk.delta is None else risk.delta
     target = RiskTarget(
-        cast(Any, risk.kind), risk.alpha, delta, cast(Any, risk.loss), risk.abstention_loss
+        cast(Any, risk.kind), risk.alpha, risk.delta, cast(Any, risk.loss), risk.abstention_loss
     )
     # The risk is bounded already: a wrong answer costs what the user says, and nothing by default.
     usual = default_prices(table)
@@ -226,8 +230,7 @@ def _targeted(asked: Asked, table: OutcomeTable) -> _Done:
 
     target: QualityKept | ShareDeferred | MeanCost
     if asked.quality is not None:
-        delta = _QUALITY_DELTA if asked.risk.delta is None else asked.risk.delta
-        target = QualityKept(asked.quality, delta)
+        target = QualityKept(asked.quality, asked.risk.delta)
     elif asked.defer is not None:
         target = ShareDeferred(asked.defer)
     else:
@@ -276,6 +279,7 @@ def _uncertified(asked: Asked, table: OutcomeTable, progress: ProgressLine) -> _
         _settings(asked, table, prices),
         fitted_on(table, asked.outcomes, utc_now()),
         progress,
+        questions=_questions(asked, table),
     )
     report = replay_profile(table, profile, seed=asked.seed)
     return _Done(

@@ -7,85 +7,96 @@ the risk is too high, and silence says nothing about P(wrong given score).
 from __future__ import annotations
 
 import math
-from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Sequence
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import accumulate, pairwise
+from itertools import accumulate
 from random import Random
 
 from ..errors import UsageError
 from .jumper import Jumper
 
-__all__ = ["QuantileShift", "ScoreDrift", "ScoreSummary", "summarize_scores"]
+__all__ = ["CellCounts", "QuantileShift", "ScoreDrift", "ScoreSummary", "summarize_scores"]
+
+_PER_UNIT = 20  # cells per unit of logit: an eightieth wide around 1/2, narrower towards 0 and 1
+_NONE, _ZERO, _ONE = -2_000, -1_000, 1_000  # the logits of all other floats stay within +-750
+_MOST_TIED = 20
+
+CellCounts = tuple[tuple[int, int], ...]
+"""Pairs of a cell's number and a count of at least 1, cells rising: a histogram, JSON-plain."""
 
 
 @dataclass(frozen=True, slots=True)
 class ScoreSummary:
-    """Calibration scores in at most a thousand numbers or so; JSON-plain.
+    """Calibration scores as a histogram, some hundred cells at most; JSON-plain.
+
+    The cell of a score s in (0, 1) is round(20 logit(s)); 0 and 1 have cells of their own, and so
+    have the attempts without a score, below them all. Cells must not depend on the scores: a cut
+    at their quantiles, where these tie, makes the ranks of further scores lean.
 
     Attributes:
-        edges: some of the scores, rising, the largest among them. They cut the line into cells:
-            (edges[i-1], edges[i]] for each, and one above them all.
-        counts: scores in the cell that ends at each edge, at least 1.
-        repeats: how many of them equal the edge, at least 1.
-        tops: the highest of the tie breakers, uniform in [0, 1], of those `repeats`.
-        missing: attempts without a score; they rank below every score.
-        missing_top: the highest of their tie breakers; 0 where there are none.
+        counts: attempts in each cell.
+        tied: values that occur often, with their counts: 0 and 1 in any case, and up to 20 that
+            make up a hundredth of the scores or more.
     """
 
-    edges: tuple[float, ...]
-    counts: tuple[int, ...]
-    repeats: tuple[int, ...]
-    tops: tuple[float, ...]
-    missing: int = 0
-    missing_top: float = 0.0
+    counts: CellCounts
+    tied: tuple[tuple[float, int], ...] = ()
 
     @property
     def n(self) -> int:
         """All attempts, with and without a score."""
-        return self.missing + self.scored
+        return sum(count for _, count in self.counts)
 
     @property
-    def scored(self) -> int:
-        """Attempts with a score."""
-        return sum(self.counts)
+    def missing(self) -> int:
+        """Attempts without a score."""
+        return dict(self.counts).get(_NONE, 0)
 
 
-def summarize_scores(
-    scores: Iterable[float | None], rng: Random, most: int = 1_000
-) -> ScoreSummary:
-    """The summary of calibration scores, in cells of about equally many.
+def summarize_scores(scores: Iterable[float | None]) -> ScoreSummary:
+    """The summary of calibration scores; does not depend on their order.
 
     Args:
-        scores: of attempts of one rung *that the policy reaches*: live traffic of a later tier is
-            what earlier gates let through. None where the signal was missing. Any order.
-        rng: draws the tie breakers.
-        most: cells at most; every n / most-th score, whatever it is, becomes an edge.
+        scores: in [0, 1], None where the signal was missing; of attempts of one rung *that the
+            policy reaches*: live traffic of a later tier is what earlier gates did not answer.
 
     Raises:
-        UsageError: there is no score, or one is not finite.
+        UsageError: there is no score, or one is not in [0, 1].
     """
-    given = list(scores)
-    known = sorted(score for score in given if score is not None)
-    if not known or not all(map(math.isfinite, known)):
-        raise UsageError("expected finite calibration scores, and at least one")
-    n, cells, missing = len(known), min(most, len(known)), len(given) - len(known)
-    edges = sorted({known[(i + 1) * n // cells - 1] for i in range(cells)})
-    ends = [bisect_right(known, edge) for edge in edges]
-    repeats = [end - bisect_left(known, edge) for edge, end in zip(edges, ends, strict=True)]
+    values = Counter(scores)
+    total = sum(values.values()) - values[None]
+    if total == 0:
+        raise UsageError("expected calibration scores, and every one is missing")
+    cells: Counter[int] = Counter()
+    for score, count in values.items():
+        cells[_cell(score)] += count
+    frequent = sorted(
+        ((s, c) for s, c in values.items() if s is not None and c > 1 and c >= 0.01 * total),
+        key=lambda pair: (-pair[1], pair[0]),
+    )
+    ends = {0.0: values[0.0], 1.0: values[1.0]}
     return ScoreSummary(
-        tuple(edges),
-        tuple(end - before for before, end in pairwise([0, *ends])),
-        tuple(repeats),
-        tuple(_highest_of(c, rng) for c in repeats),
-        missing,
-        _highest_of(missing, rng),
+        tuple(sorted(cells.items())), tuple(sorted({**ends, **dict(frequent[:_MOST_TIED])}.items()))
     )
 
 
-def _highest_of(count: int, rng: Random) -> float:
-    """The largest of `count` uniform draws, from one draw."""
-    return float(rng.random() ** (1.0 / count)) if count else 0.0
+def _cell(score: float | None) -> int:
+    if score is None:
+        return _NONE
+    if not 0.0 <= score <= 1.0:
+        raise UsageError(f"expected a score in [0, 1], got {score}")
+    if score in (0.0, 1.0):
+        return _ONE if score else _ZERO
+    return round(_PER_UNIT * (math.log(score) - math.log1p(-score)))
+
+
+def _score(cell: int) -> float:
+    """In the middle of a cell."""
+    if cell in (_ZERO, _ONE):
+        return float(cell == _ONE)
+    return 1.0 / (1.0 + math.exp(-cell / _PER_UNIT))
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,41 +104,41 @@ class QuantileShift:
     """One quantile of the calibration scores, and where live scores stand.
 
     Attributes:
-        quantile: in (0, 1), of the attempts that have a score.
-        score: at that quantile of the calibration scores.
+        quantile: in (0, 1], of the attempts that have a score.
+        score: about where that quantile of the calibration scores lies, in [0, 1].
         live_share: share of live scores at or below it; equal to `quantile` without a shift.
+        live_score: about where that quantile of the live scores lies.
     """
 
     quantile: float
     score: float
     live_share: float
+    live_score: float
 
 
 @dataclass(frozen=True, slots=True)
 class ScoreDrift:
     """Conformal p-values of live scores, and martingales that bet on them; replaced by `after`.
 
-    The p-value of a score is its smoothed rank among all calibration scores and all live ones
-    before it: (weight of the cells below + v x weight of its own) / weight of all, v uniform.
-    A cell weighs as many attempts as fell into it, the one above all edges 1 more, and the missing
-    are the lowest. While attempts are exchangeable these p-values are independent and uniform,
-    exactly: n scores cut the line into n + 1 parts that a further score is equally likely to fall
-    into, and so on (an urn that gains a ball of the color drawn); equal scores are told apart by
-    tie breakers. Live scores must join, since against calibration scores alone the error of their
-    finite number would look like a drift in the end.
+    The p-value of a score is its smoothed rank among all n scores before it, calibration and live:
+    p = (below + v (equal + 1)) / (n + 1), v uniform, scores of one cell being equal. While scores
+    are exchangeable, p-values are independent and uniform, exactly. Live scores must join: against
+    calibration scores alone, the error of their finite number would look like a drift in the end.
 
-    Two martingales share the stake: one bets that p leans up or down, one that 2 |p - 1/2| does,
-    which sees a spread that the first is blind to. False with probability at most `level`, ever.
+    Two martingales share the stake: one bets that p leans up or down, the other that |2 p - 1|
+    does, which sees a change of spread that the first is blind to. An alarm is false with
+    probability at most `level`, at whatever time.
 
     Attributes:
         calibration: what live scores are compared with.
         level: in (0, 1).
-        live: live attempts in each cell, tie breakers applied: the missing first, above all edges
-            last; empty before the first.
-        live_missing: how many had no score.
-        live_tied: how many scores equal an edge that occurs more than once at calibration.
+        live: live attempts in each cell.
+        live_tied: live scores that equal one of `calibration.tied`.
         leaning, spreading: the two martingales.
         alarm: number of the live attempt, from 1; None so far.
+
+    Raises:
+        UsageError: the level is out of range.
 
     Source: Vovk, Petej, Nouretdinov, Ahlberg, Carlsson and Gammerman 2021, "Retrain or not retrain:
     conformal test martingales for change-point detection". Departures: scores are coarsened to
@@ -136,23 +147,20 @@ class ScoreDrift:
 
     calibration: ScoreSummary
     level: float = 0.01
-    live: tuple[int, ...] = ()
-    live_missing: int = 0
+    live: CellCounts = ()
     live_tied: int = 0
-    leaning: Jumper = field(default=Jumper())
-    spreading: Jumper = field(default=Jumper())
+    leaning: Jumper = field(default_factory=Jumper)
+    spreading: Jumper = field(default_factory=Jumper)
     alarm: int | None = None
 
     def __post_init__(self) -> None:
         if not 0.0 < self.level < 1.0:
             raise UsageError(f"level: expected a number between 0 and 1, got {self.level}")
-        if len(self.live) not in (0, len(self.calibration.edges) + 2):
-            raise UsageError("the live counts belong to other calibration scores")
 
     @property
     def n(self) -> int:
         """Live attempts so far."""
-        return sum(self.live)
+        return sum(count for _, count in self.live)
 
     @property
     def log_e(self) -> float:
@@ -163,30 +171,28 @@ class ScoreDrift:
         """With these live scores, in this order.
 
         Args:
-            scores: None where the signal was missing.
-            rng: breaks ties and smooths ranks; must not know the scores.
+            scores: in [0, 1], None where the signal was missing.
+            rng: draws v, that is, the order of equal scores.
 
         Raises:
-            UsageError: a score is not finite.
+            UsageError: a score is not in [0, 1].
         """
-        told, rows = self.calibration, list(scores)
-        live = list(self.live) or [0] * (len(told.edges) + 2)
-        weights = [a + b for a, b in zip((told.missing, *told.counts, 1), live, strict=True)]
-        total, tied, p_values = sum(weights), self.live_tied, []
-        for score in rows:
-            cell, is_tied = _cell(told, score, rng)
-            tied += is_tied
-            p_values.append((sum(weights[:cell]) + rng.random() * weights[cell]) / total)
-            weights[cell] += 1
+        given = list(scores)
+        if not given:
+            return self
+        live, tied = Counter(dict(self.live)), dict(self.calibration.tied)
+        ranks = _Ranks(Counter(dict(self.calibration.counts)) + live)
+        p_values = []
+        for score in given:
+            cell = _cell(score)
+            p_values.append(ranks.next(cell, rng.random()))
             live[cell] += 1
-            total += 1
         leaning, one = self.leaning.after(p_values)
         spreading, other = self.spreading.after([abs(2.0 * p - 1.0) for p in p_values])
         return replace(
             self,
-            live=tuple(live),
-            live_missing=self.live_missing + rows.count(None),
-            live_tied=tied,
+            live=tuple(sorted(live.items())),
+            live_tied=self.live_tied + sum(score in tied for score in given),
             leaning=leaning,
             spreading=spreading,
             alarm=self.alarm or self._first_alarm(one, other),
@@ -202,62 +208,78 @@ class ScoreDrift:
     @property
     def missing_share(self) -> tuple[float, float | None]:
         """Share of attempts without a score: at calibration, and live (None without any)."""
-        return self.calibration.missing / self.calibration.n, _share(self.live_missing, self.n)
+        missing = dict(self.live).get(_NONE, 0)
+        return self.calibration.missing / self.calibration.n, missing / self.n if self.n else None
 
     @property
     def tie_share(self) -> tuple[float, float | None]:
-        """Share of scores that equal an edge which occurs more than once at calibration.
+        """Share of scores that equal a value of `calibration.tied`.
 
-        At calibration, and live (None without any score). With as many cells as scores this is the
-        share of all ties; with fewer, of all blocks that fill a cell.
+        At calibration, and live (None without any score).
         """
-        ties = sum(c for c in self.calibration.repeats if c > 1)
-        return ties / self.calibration.scored, _share(self.live_tied, self.n - self.live_missing)
+        told = self.calibration
+        scored = self.n - dict(self.live).get(_NONE, 0)
+        ties = sum(count for _, count in told.tied)
+        return ties / (told.n - told.missing), self.live_tied / scored if scored else None
 
     def shifts(
         self, quantiles: Sequence[float] = (0.1, 0.25, 0.5, 0.75, 0.9)
     ) -> tuple[QuantileShift, ...]:
         """Where live scores stand at quantiles of the calibration scores; none without any.
 
-        To within the width of a cell.
+        To within the width of a cell: `quantile` is that of the cell's upper end.
         """
-        known, live = self._distributions()
+        cells, known, live = self._distributions()
         if not live:
             return ()
-        places = [bisect_left(known, quantile) for quantile in quantiles]
-        return tuple(QuantileShift(known[i], self.calibration.edges[i], live[i]) for i in places)
+        found = []
+        for quantile in quantiles:
+            place = bisect_left(known, quantile)
+            live_place = min(bisect_left(live, known[place]), len(cells) - 1)
+            found.append(
+                QuantileShift(
+                    known[place], _score(cells[place]), live[place], _score(cells[live_place])
+                )
+            )
+        return tuple(found)
 
     @property
     def largest_gap(self) -> float:
         """Largest difference between the two distribution functions (Kolmogorov and Smirnov).
 
-        In [0, 1]; 0 without any live score.
+        In [0, 1], of the attempts that have a score; 0 without any live one.
         """
-        known, live = self._distributions()
+        _, known, live = self._distributions()
         return max((abs(a - b) for a, b in zip(known, live, strict=False)), default=0.0)
 
-    def _distributions(self) -> tuple[list[float], list[float]]:
-        """Shares of the scores at or below each edge: at calibration, and live where there are."""
-        known = [below / self.calibration.scored for below in accumulate(self.calibration.counts)]
-        scored = self.n - self.live_missing
-        if not scored:
-            return known, []
-        # Without calibration attempts to share their rank with, the missing stand in the first.
-        above = self.live_missing - self.live[0]
-        return known, [(below - above) / scored for below in accumulate(self.live[1:-1])]
+    def _distributions(self) -> tuple[list[int], list[float], list[float]]:
+        """Cells, and the share of scores up to each of them: at calibration, and live if any."""
+        known, live = dict(self.calibration.counts), dict(self.live)
+        cells = sorted((known.keys() | live.keys()) - {_NONE})
+        return cells, _shares(known, cells), _shares(live, cells)
 
 
-def _cell(told: ScoreSummary, score: float | None, rng: Random) -> tuple[int, bool]:
-    """The cell of a score, 0 for the missing, and whether calibration repeats it."""
-    if score is None:
-        return int(rng.random() > told.missing_top), False
-    if not math.isfinite(score):
-        raise UsageError(f"expected a finite score, got {score}")
-    place = bisect_left(told.edges, score)
-    if place == len(told.edges) or score != told.edges[place]:
-        return place + 1, False
-    return place + 1 + int(rng.random() > told.tops[place]), told.repeats[place] > 1
+class _Ranks:
+    """Cells in order, with their counts so far."""
+
+    def __init__(self, counts: Mapping[int, int]) -> None:
+        self._cells = sorted(counts)
+        self._counts = [counts[cell] for cell in self._cells]
+        self._n = sum(self._counts)
+
+    def next(self, cell: int, v: float) -> float:
+        """The smoothed rank of one more score, which then joins."""
+        place = bisect_left(self._cells, cell)
+        if place == len(self._cells) or self._cells[place] != cell:
+            self._cells.insert(place, cell)
+            self._counts.insert(place, 0)
+        rank = sum(self._counts[:place]) + v * (self._counts[place] + 1)
+        self._counts[place] += 1
+        self._n += 1
+        return rank / self._n
 
 
-def _share(part: int, whole: int) -> float | None:
-    return part / whole if whole else None
+def _shares(counts: Mapping[int, int], cells: Sequence[int]) -> list[float]:
+    """Share of the counts up to each cell; nothing where there is no count."""
+    below = list(accumulate(counts.get(cell, 0) for cell in cells))
+    return [count / below[-1] for count in below] if below and below[-1] else []

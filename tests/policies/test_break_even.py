@@ -42,7 +42,7 @@ def rows_of(
     )
 
 
-# Ten questions: the large tier is right on nine, the small one on five. A perfect score but for one.
+# Ten questions: the large tier is right on nine, the small one on five; the score errs on two.
 SCORE = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95]
 SMALL = [1.0, 1.0, 1.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0]
 LARGE = [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0]

@@ -338,7 +338,7 @@ def test_a_rung_that_cannot_be_calibrated_is_refused() -> None:
 
 
 def advice_on(table: OutcomeTable, prices: Prices = PRICES) -> str:
-    _, line = fitted(table, prices).advice
+    line = next(one for one in fitted(table, prices).advice if one.startswith("asking b"))
     return line
 
 
@@ -414,7 +414,7 @@ def test_each_tier_is_judged_for_itself() -> None:
         return {SMALL: (p, p), LARGE: (0.95, rng.random()), Rung(2, 0, False): last}
 
     costs = {SMALL: 1.0, LARGE: 5.0, Rung(2, 0, False): 20.0}
-    _, to_b, to_c = fitted(drawn_table(200, draw, costs, spread=3.0), PRICES).advice
+    _, to_b, to_c = fitted(drawn_table(200, draw, costs, spread=3.0), PRICES).advice[:3]
 
     assert to_b.startswith("asking b pays: ")
     assert to_c.startswith("asking c") and " pays: " not in to_c

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import gzip
 import json
 import math
+import pickle
+import time
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from surefoot.policies import outcomes
 from surefoot.policies.outcomes import Outcome, OutcomeTable, outcome_row, read_outcomes
 from surefoot.router.decisions import Rung
 from surefoot.router.errors import BadInput
@@ -251,6 +255,90 @@ def test_a_bad_signal_price_is_named(tmp_path: Path, value: Any) -> None:
     assert caught.value.field == "signal_costs.s"
 
 
+@pytest.mark.parametrize("constant", ["NaN", "Infinity", "-Infinity"])
+@pytest.mark.parametrize(
+    ("fields", "place"),
+    [
+        ({"loss": "?"}, "loss"),
+        ({"latency_s": "?"}, "latency_s"),
+        ({"signals": {"fine": 0.5, "odd": "?", "odd too": "?"}}, "signals.odd"),
+        ({"group": {"topic": "?"}}, "group.topic"),
+        ({"foreign": [1, {"deep": [0, "?"]}]}, "foreign[1].deep[1]"),
+    ],
+)
+def test_a_number_that_json_does_not_have_is_named(
+    tmp_path: Path, constant: str, fields: dict[str, Any], place: str
+) -> None:
+    path = written(tmp_path, GOOD, {**GOOD, "tier": 1, **fields})
+    path.write_text(path.read_text().replace('"?"', constant))
+
+    with pytest.raises(BadInput, match=f"expected a number or null, got {constant}") as caught:
+        read_outcomes(path)
+
+    assert (caught.value.line, caught.value.field) == (2, place)
+
+
+LOGGED: dict[str, Any] = {"audited": True, "propensity": 0.25, "group": {"topic": "geo", "vip": 1}}
+
+
+def test_fields_of_logged_traffic_are_kept(tmp_path: Path) -> None:
+    unlabeled = {**GOOD, "query_id": "q2", "loss": None, "audited": False, "propensity": 1}
+    nulls = {**GOOD, "query_id": "q3"} | dict.fromkeys(LOGGED)
+    rows = [{**GOOD, **LOGGED}, unlabeled, nulls]
+    table = read_outcomes(written(tmp_path, *rows))
+
+    assert [outcome_row(row) for row in table.rows()] == rows
+    assert [row.loss for row in table.rows()] == [0.0, None, 0.0]
+
+
+@pytest.mark.parametrize(
+    ("fields", "place", "words"),
+    [
+        ({"loss": None, "audited": True}, "loss", "in an audited row, got null"),
+        ({"audited": 1}, "audited", "expected true or false, got 1"),
+        ({"audited": "yes"}, "audited", "expected true or false"),
+        ({"propensity": 0}, "propensity", r"in \(0, 1\], got 0"),
+        ({"propensity": -0.1}, "propensity", r"in \[0, 1\]"),
+        ({"propensity": 1.01}, "propensity", r"in \[0, 1\]"),
+        ({"propensity": True}, "propensity", "expected a number"),
+        ({"propensity": "0.5"}, "propensity", "expected a number"),
+        ({"group": ["geo"]}, "group", "expected an object"),
+        ({"group": "geo"}, "group", "expected an object"),
+        ({"group": {"topic": ["geo"]}}, "group.topic", "expected a text, number or truth value"),
+        ({"group": {"a": 1, "b": {}}}, "group.b", "expected a text, number or truth value"),
+    ],
+)
+def test_a_bad_field_of_logged_traffic_is_named(
+    tmp_path: Path, fields: dict[str, Any], place: str, words: str
+) -> None:
+    path = written(tmp_path, {**GOOD, **LOGGED}, {**GOOD, "tier": 1, **fields})
+
+    with pytest.raises(BadInput, match=words) as caught:
+        read_outcomes(path)
+
+    assert (caught.value.line, caught.value.field) == (2, place)
+
+
+def test_a_tier_that_nobody_knows_is_named(tmp_path: Path) -> None:
+    path = written(tmp_path, GOOD, {**GOOD, "tier": 1}, {**GOOD, "tier": 2})
+
+    assert read_outcomes(path, tiers=3).tiers == 3
+    with pytest.raises(BadInput, match="expected a tier below 2, got 2") as caught:
+        read_outcomes(path, tiers=2)
+    assert (caught.value.line, caught.value.field) == (3, "tier")
+
+
+def test_a_gap_among_the_tiers_is_named_where_that_matters(tmp_path: Path) -> None:
+    above = {**GOOD, "query_id": "q2", "tier": 3}
+    path = written(tmp_path, GOOD, above, {**GOOD, "tier": 1}, {**above, "round": 1})
+
+    assert read_outcomes(path).tiers == 4
+    with pytest.raises(BadInput, match="tier 3 has rows and tier 2 has none") as caught:
+        read_outcomes(path, allow_gaps=False)
+    assert (caught.value.line, caught.value.field) == (2, "tier")
+    assert read_outcomes(written(tmp_path, {**GOOD, "tier": 1}, GOOD), allow_gaps=False).tiers == 2
+
+
 def test_a_signal_price_of_null_is_no_price(tmp_path: Path) -> None:
     table = read_outcomes(written(tmp_path, {**GOOD, "signal_costs": {"s": None}}))
 
@@ -347,6 +435,39 @@ def test_only_bad_input_ever_escapes(
         assert repr(read_back(outcome_row(row))) == repr(row)  # NaN is not equal to itself
 
 
+near_misses = st.sampled_from(
+    [0, 1, -0.0, 0.5, 2, 1e-320, "q", "", True, False, None, {}, {"s": 0}, {"s": None}, {"s": 2}]
+)
+
+
+@given(
+    changes=st.dictionaries(
+        st.sampled_from([*GOOD, "question", "model", "x", *LOGGED]), near_misses | json_values
+    ),
+    gone=st.none() | st.sampled_from([*GOOD]),
+)
+def test_a_quick_look_takes_nothing_that_a_closer_one_would_not(
+    changes: dict[str, Any], gone: str | None
+) -> None:
+    data = {name: value for name, value in {**GOOD, **changes}.items() if name != gone}
+    found: list[Outcome | str | None] = []
+    for read in (outcomes._plain_row, outcomes._checked_row):
+        try:
+            found.append(read(data, "f", 1))
+        except BadInput as error:
+            found.append(str(error))
+    quick, close = found
+    if quick is not None:
+        assert repr(quick) == repr(close)
+
+
+def test_a_usual_row_needs_no_closer_look() -> None:
+    for data in (GOOD, {**GOOD, **LOGGED}, {**GOOD, "loss": None}, {**GOOD, "x": 1, "loss": 0.5}):
+        assert outcomes._plain_row(data, "f", 1) == outcomes._checked_row(data, "f", 1)
+    for data in (without("cost"), {**GOOD, "loss": None, "audited": True}, without("loss")):
+        assert outcomes._plain_row(data, "f", 1) is None
+
+
 def read_back(data: dict[str, Any]) -> Outcome:
     (row,) = table_of([row_of(json.loads(json.dumps(data)))]).rows()
     return row
@@ -355,6 +476,49 @@ def read_back(data: dict[str, Any]) -> Outcome:
 def row_of(data: dict[str, Any]) -> Outcome:
     known = {name: data.pop(name) for name in list(data) if name in Outcome.__dataclass_fields__}
     return Outcome(**known, extra=data)
+
+
+def test_the_order_of_the_lines_does_not_matter(tmp_path: Path) -> None:
+    rows = [{**GOOD, "query_id": q, "tier": t} for q in ("a", "b", "c") for t in (0, 1)]
+    table = read_outcomes(written(tmp_path, *rows))
+
+    assert read_outcomes(written(tmp_path, *rows[::-1])) == table
+    assert read_outcomes(written(tmp_path, *rows[::2], *rows[1::2])) == table
+
+
+def test_what_many_rows_share_is_kept_once(tmp_path: Path) -> None:
+    one = {**GOOD, "question": "Which is it?", "model": "m-one", "signal_costs": {}}
+    first, second = read_outcomes(written(tmp_path, one, {**one, "tier": 1})).rows()
+
+    for name in ("query_id", "question", "model", "signal_costs", "extra"):
+        assert getattr(first, name) is getattr(second, name), name
+    assert next(iter(first.signals)) is next(iter(second.signals))
+
+
+def test_reading_leaves_the_garbage_collector_as_it_was(tmp_path: Path) -> None:
+    good, bad = written(tmp_path, GOOD), tmp_path / "absent.jsonl"
+    for was_on in (True, False):
+        gc.enable() if was_on else gc.disable()
+        try:
+            read_outcomes(good)
+            assert gc.isenabled() == was_on
+            with pytest.raises(BadInput):
+                read_outcomes(bad)
+            assert gc.isenabled() == was_on
+        finally:
+            gc.enable()
+
+
+@pytest.mark.slow
+def test_a_hundred_thousand_attempts_are_read_within_seconds(tmp_path: Path) -> None:
+    rows = ({**GOOD, "query_id": f"q{i // 5}", "tier": i % 5} for i in range(100_000))
+    path = tmp_path / "many.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+    began = time.process_time()
+    table = read_outcomes(path)
+    assert time.process_time() - began < 3.0  # 0.7 where nothing else runs
+    assert (len(table.queries), table.tiers) == (20_000, 5)
 
 
 # --- what a table tells --------------------------------------------------------------------------
@@ -377,6 +541,18 @@ def test_a_table_tells_its_tiers_rounds_and_signals() -> None:
     assert table.signals == ("s", "t", "u")
     assert [row.query_id for row in table.rows()] == ["a", "a", "b"]
     assert list(table.only(["b"]).queries) == ["b"]
+
+
+def test_what_a_table_tells_is_found_once() -> None:
+    table = small_table()
+
+    assert table.signals is table.signals
+    assert table.bought is table.bought
+    assert table == small_table()
+    assert "_facts" not in repr(table)
+    assert pickle.loads(pickle.dumps(table)) == table
+    assert table.only(["a"]).signals == ("s", "t", "u")
+    assert table.only(["b"]).signals == ("t",)
 
 
 def test_bought_signals_have_a_price_or_are_listed_by_the_recording() -> None:

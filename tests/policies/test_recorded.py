@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 import pytest
 
@@ -10,10 +11,10 @@ from surefoot.policies.outcomes import Outcome
 from surefoot.policies.recorded import RecordedSignal, Replayer, Tape
 from surefoot.policies.threshold import RungRule, ThresholdPolicy
 from surefoot.router.budget import Budget
-from surefoot.router.decisions import Action, Choice, Decision, Result
+from surefoot.router.decisions import Action, Choice, Decision, Entry, Result
 from surefoot.router.errors import UsageError
 from surefoot.router.evidence import Evidence, Generation
-from surefoot.router.protocols import Situation
+from surefoot.router.protocols import Opening, Situation
 from surefoot.router.signals import Signal, Unavailable
 
 from .worlds import outcome, six_questions, six_replayer, six_rules, table_of
@@ -254,3 +255,101 @@ def test_a_signal_that_is_listed_as_bought_is_read_only_where_it_is_bought() -> 
     result = one_tier(row).replay("q")
     assert result.action is Action.ABSTAIN
     assert result.attempts[0].signals == {}
+
+
+# --- before the first draft ----------------------------------------------------------------------
+
+
+@dataclass
+class AskedBefore:
+    """A prior that notes the questions it is asked about."""
+
+    found: dict[str, tuple[float, ...]] = field(default_factory=dict)
+
+    def probabilities(self, question: str) -> Sequence[float]:
+        self.found[question] = (0.25, 0.75)
+        return self.found[question]
+
+
+@dataclass
+class EnterAt:
+    """Enters at one tier, and notes what it was shown."""
+
+    tier: int
+    seen: list[Opening] = field(default_factory=list)
+
+    def enter(self, opening: Opening) -> Entry:
+        self.seen.append(opening)
+        return Entry(self.tier, "told to")
+
+
+def two_tiers(**changes: object) -> list[Outcome]:
+    rows = [outcome("q", tier, cost=10.0**tier, signals={"s": 0.9}) for tier in range(2)]
+    return [replace(row, **changes) for row in rows]  # type: ignore[arg-type]  # any field
+
+
+def entering(rows: Sequence[Outcome], **more: object) -> Replayer:
+    policy = ThresholdPolicy((RungRule(0, 0.5), RungRule(1, 0.5)), ("a", "b"))
+    return Replayer(table_of(rows), ("a", "b"), policy, **more)  # type: ignore[arg-type]  # as given
+
+
+def test_the_entry_policy_chooses_the_first_tier_by_the_prior_of_the_question() -> None:
+    prior, entry = AskedBefore(), EnterAt(1)
+    replayer = entering(two_tiers(question="Who?"), prior=prior, entry=entry)
+    result = replayer.replay("q")
+
+    assert (result.action, result.tier, result.cost) == (Action.ANSWER, 1, 10.0)
+    assert path_of(result) == ["enter", "draft"]
+    assert prior.found == {"Who?": (0.25, 0.75)}
+    (opening,) = entry.seen
+    assert (opening.run_id, opening.question, opening.prior) == ("q", "Who?", (0.25, 0.75))
+    assert [tier for tier, _ in opening.tiers] == [0, 1]
+
+
+def test_policies_see_the_prior() -> None:
+    policy = Always(Action.ANSWER)
+    Replayer(table_of(two_tiers()), ("a", "b"), policy, prior=AskedBefore()).replay("q")
+
+    assert [situation.prior for situation in policy.seen] == [(0.25, 0.75)]
+
+
+def test_an_entry_at_a_tier_without_a_row_is_an_error_that_names_it() -> None:
+    with pytest.raises(UsageError, match="'q' has no row for tier 1"):
+        entering(two_tiers()[:1], entry=EnterAt(1)).replay("q")
+
+
+def test_the_question_is_the_rows_own_else_the_one_given_else_its_id() -> None:
+    told, given = two_tiers(question="Who?"), {"q": "What?"}
+    mixed = [two_tiers()[0], replace(two_tiers()[1], question="Who else?")]
+
+    assert entering(told, questions=given).replay("q").question == "Who?"
+    assert entering(two_tiers(), questions=given).replay("q").question == "What?"
+    assert entering(two_tiers(), questions={"other": "?"}).replay("q").question == "q"
+    assert entering(mixed, questions=given).replay("q").question == "Who else?"
+
+
+def test_rows_that_differ_about_their_question_take_the_lowest_rungs() -> None:
+    rows = [replace(row, question=f"tier {row.tier}?") for row in two_tiers()]
+
+    assert entering(rows).question("q") == "tier 0?"
+    assert entering(rows[::-1]).question("q") == "tier 0?"
+    assert entering(rows).replay("q").run_id == "q"
+
+
+# --- answers that nothing vouches for, and rows that nobody has judged ---------------------------
+
+
+def test_an_answer_that_no_gate_let_through_says_so() -> None:
+    rules = (RungRule(0, 0.95), RungRule(1, 0.0, gated=False))
+    rows = two_tiers()
+    handed = Replayer(table_of(rows), ("a", "b"), ThresholdPolicy(rules, ("a", "b"))).replay("q")
+    gated = entering(rows).replay("q")
+
+    assert (handed.action, handed.tier, handed.gated) == (Action.ANSWER, 1, False)
+    assert (gated.action, gated.tier, gated.gated) == (Action.ANSWER, 0, True)
+
+
+def test_a_replay_asks_no_row_for_its_loss() -> None:
+    judged, unjudged = (entering(two_tiers(loss=loss)).replay("q") for loss in (1.0, None))
+
+    assert judged == unjudged

@@ -95,6 +95,45 @@ def test_a_bad_line_is_named(tmp_path: Path, line: bytes, words: str) -> None:
     assert words in str(error)
 
 
+@pytest.mark.parametrize(
+    ("line", "constant", "field"),
+    [
+        ('{"a": NaN}', "NaN", "a"),
+        ('{"a": {"b": [0, {"c": -Infinity}]}, "d": NaN}', "-Infinity", "a.b[1].c"),
+        ('  {"a": [[1], [2, Infinity]]}', "Infinity", "a[1][1]"),
+        ("NaN", "NaN", None),
+        ('{"a": NaN, oops}', "NaN", None),
+    ],
+)
+def test_a_number_that_json_does_not_have_is_named_by_its_field(
+    tmp_path: Path, line: str, constant: str, field: str | None
+) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text(f'{{"a": "NaN"}}\n{line}\n')
+
+    error = refusal(path)
+
+    assert (error.line, error.field) == (2, field)
+    assert f"got {constant}, which JSON does not have" in str(error)
+
+
+@pytest.mark.parametrize("end", ["", " ", "\t\r", "\r"])
+@pytest.mark.parametrize("start", ["", " ", "\t"])
+def test_space_around_an_object_is_no_part_of_it(tmp_path: Path, start: str, end: str) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_bytes(f'{start}{{"a": 1}}{end}\n{{"a": 2}}'.encode())
+
+    assert list(read_lines(path)) == [(1, {"a": 1}), (2, {"a": 2})]
+
+
+@pytest.mark.parametrize("line", ['{"a": 1}{"a": 2}', '{"a": 1},', '{"a": 1} x', '{"a": 1}\x0b'])
+def test_more_than_an_object_is_not_json(tmp_path: Path, line: str) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text(line + "\n")
+
+    assert "not JSON: Extra data" in str(refusal(path))
+
+
 def test_a_line_that_is_not_utf8_is_named_even_far_into_the_file(tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl"
     path.write_bytes(b'{"a": 1}\n' * 5000 + b'{"a": "\xe9"}\n')

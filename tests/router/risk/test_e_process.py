@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 from dataclasses import asdict, replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -115,7 +116,7 @@ def test_a_very_long_healthy_past_breaks_nothing() -> None:
     assert quiet.after(gains([1.0] * 60)).alarm is not None
 
 
-def test_longer_losses_of_one_kind_only_raise_the_evidence() -> None:
+def test_a_wrong_answer_more_only_raises_the_evidence() -> None:
     base = coins(200, 0.1, 9)
     for place in range(0, 200, 20):
         worse = [*base[:place], 1.0, *base[place + 1 :]]
@@ -138,9 +139,9 @@ def test_longer_losses_of_one_kind_only_raise_the_evidence() -> None:
         {"log_wealth": (0.0,)},
     ],
 )
-def test_impossible_parameters_are_refused(change: dict[str, object]) -> None:
+def test_impossible_parameters_are_refused(change: dict[str, Any]) -> None:
     with pytest.raises(UsageError):
-        EProcess(**{**asdict(EProcess(0.1)), **change})  # type: ignore[arg-type]  # on purpose
+        EProcess(**{**asdict(EProcess(0.1)), **change})
 
 
 @pytest.mark.parametrize("gain", [-0.11, math.nan, math.inf])

@@ -86,10 +86,12 @@ def test_delay_after_two_thousand_healthy_labels() -> None:
     assert delays_after(2000, 0.20, 600, 700, EProcess(ALPHA)) <= 230.0
 
 
+@pytest.mark.slow
 def test_a_slight_rise_after_two_thousand_healthy_labels() -> None:
     assert delays_after(2000, 0.15, 300, 2500, EProcess(ALPHA)) <= 900.0
 
 
+@pytest.mark.slow
 def test_without_restarts_the_healthy_past_delays() -> None:
     """The harness sees what the restarts are for."""
     assert delays_after(2000, 0.20, 200, 2500, EProcess(ALPHA, start=1.0)) >= 600.0
@@ -110,9 +112,7 @@ def audit_steps(rows: list[tuple[float, float, bool]]) -> list[float]:
 
 
 def answer_steps(rows: list[tuple[float, float, bool]]) -> list[float]:
-    return [
-        per_answer_gain(loss if drawn else None, ALPHA, pi, 0.05) for loss, pi, drawn in rows
-    ]
+    return [per_answer_gain(loss if drawn else None, ALPHA, pi, 0.05) for loss, pi, drawn in rows]
 
 
 def unweighted_steps(rows: list[tuple[float, float, bool]]) -> list[float]:
