@@ -20,7 +20,7 @@ from .choosing import Calibrating
 from .entry import FixedEntry, PriorEntry
 from .fit_advice import advice_on_table
 from .fit_basis import fit_basis
-from .fit_values import fit_values
+from .fit_step_values import fit_step_values
 from .fitted import FittedCalibrator
 from .fitted_prior import fitted_prior
 from .ladders import Ladders, ladders_of
@@ -32,7 +32,7 @@ from .prices import Prices, check_prices, default_prices
 from .profile import FittedRung, FittedTier, Profile
 from .scores import estimated_scores, to_buy_by_kind
 from .threshold import RungRule
-from .value_files import ValueRules
+from .value_rules import ValueRules
 
 __all__ = [
     "FitSettings",
@@ -149,9 +149,9 @@ def _by_values(
     trade = 1.0 / (prices.error or 1.0)  # quality that a unit of cost is worth
     rows = None if prior is None else prior.out_of_fold
     if settings.policy == "utility":
-        rules = ValueRules("utility", fit_values(ladders, scores, prices, prior=rows))
+        rules = ValueRules("utility", fit_step_values(ladders, scores, prices, prior=rows))
     else:
-        found = fit_values(ladders, scores, Prices(1.0, 0.0), prior=rows, trade=trade)
+        found = fit_step_values(ladders, scores, Prices(1.0, 0.0), prior=rows, trade=trade)
         rules = ValueRules("cascade_routing", found, trade)
     costs = tuple(rules.values.price(tier, False) for tier in range(len(names)))
     return Profile(

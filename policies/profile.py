@@ -19,9 +19,9 @@ from .entry_files import EntryRule, entry_data, entry_of
 from .fitted import FittedCalibrator, calibrator_entry, calibrator_of
 from .prices import Prices
 from .prior import QuestionPrior
+from .step_utility import UtilityPolicy
 from .threshold import BuyBand, RungRule, ThresholdPolicy
-from .utility import UtilityPolicy
-from .value_files import ValueRules, value_rules_data, value_rules_of
+from .value_rules import ValueRules, value_rules_data, value_rules_of
 
 __all__ = [
     "FittedCalibrator",

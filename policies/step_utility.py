@@ -17,7 +17,7 @@ from ..router.making import maker
 from ..router.protocols import Situation
 from ..router.signals import Estimate
 from .prices import Prices
-from .value_models import BuyRule, StepModel, Values
+from .step_models import BuyRule, StepModel, StepValues
 
 __all__ = ["UtilityPolicy"]
 
@@ -46,7 +46,7 @@ class UtilityPolicy:
 
     def __init__(
         self,
-        values: Values,
+        values: StepValues,
         prices: Prices,
         names: tuple[str, ...],
         trade: float = 1.0,

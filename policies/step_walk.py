@@ -9,7 +9,7 @@ from ..router.errors import UsageError
 from .ladders import Ladders
 from .paths import RungScores
 from .prices import Prices
-from .value_models import StepModel, Values
+from .step_models import StepModel, StepValues
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
     Ints = NDArray[np.int64]
 
-__all__ = ["ValueWalk", "chances", "value_walk"]
+__all__ = ["StepWalk", "chances", "step_walk"]
 
 _CLIP = 1e-4
 _NEVER = -1e300
 
 
 @dataclass(frozen=True, slots=True)
-class ValueWalk:
+class StepWalk:
     """How each question ends; arrays are (questions,).
 
     Attributes:
@@ -53,17 +53,17 @@ def chances(step: StepModel, p: Floats, prior: Floats | None) -> Floats:
     return found
 
 
-def value_walk(
+def step_walk(
     ladders: Ladders,
     scores: RungScores,
-    values: Values,
+    values: StepValues,
     prices: Prices,
     trade: float,
     *,
     start: Ints,
     prior: Floats | None = None,
     abstains: bool = True,
-) -> ValueWalk:
+) -> StepWalk:
     """Every question under one trade.
 
     Every rung that is reached must have its row and an estimate, free or bought.
@@ -119,12 +119,12 @@ def value_walk(
         round_ = np.where(goes & searches, round_ + 1, round_)
         top = np.maximum(top, tier)
     loss = np.where(served >= 0, ladders.loss[everyone, np.maximum(served, 0)], np.nan)
-    return ValueWalk(served, loss, cost, top)
+    return StepWalk(served, loss, cost, top)
 
 
 def _step_values(
     ladders: Ladders,
-    values: Values,
+    values: StepValues,
     prices: Prices,
     trade: float,
     tier: Ints,

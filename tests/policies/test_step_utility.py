@@ -11,15 +11,15 @@ import numpy as np
 import pytest
 
 from surefoot.policies.entry import PriorEntry
-from surefoot.policies.fit_values import fit_values
+from surefoot.policies.fit_step_values import fit_step_values
 from surefoot.policies.ladders import Ladders, ladders_of
 from surefoot.policies.outcomes import OutcomeTable
 from surefoot.policies.paths import RungScores
 from surefoot.policies.prices import Prices
 from surefoot.policies.recorded import Replayer
-from surefoot.policies.utility import UtilityPolicy
-from surefoot.policies.value_models import BuyRule, RungPrice, StepModel, Values
-from surefoot.policies.value_walk import value_walk
+from surefoot.policies.step_models import BuyRule, RungPrice, StepModel, StepValues
+from surefoot.policies.step_utility import UtilityPolicy
+from surefoot.policies.step_walk import step_walk
 from surefoot.router.assessing import BareAssessor
 from surefoot.router.budget import Budget, Forecast, Spend
 from surefoot.router.decisions import Action, Attempt, Buy, Decision, Rung
@@ -34,7 +34,7 @@ NAMES = ("small", "large", "largest")
 # sigmoid(bias) where `here` is 0: the large tier is right in 0.9, the largest in 0.95.
 NINE = math.log(9.0)
 NINETEEN = math.log(19.0)
-VALUES = Values(
+VALUES = StepValues(
     (
         StepModel(0, False, 1, False, NINE, 0.0, 0.0),
         StepModel(0, False, 2, False, NINETEEN, 0.0, 0.0),
@@ -152,7 +152,7 @@ def test_the_walk_is_the_walk_of_the_loop(seed: int, abstains: bool) -> None:
     scores, prices = scores_of(ladders), Prices(30.0, 12.0)
     rng = np.random.default_rng(seed)
     prior = rng.uniform(0.1, 0.9, (len(ladders.queries), 3))
-    values = fit_values(ladders, scores, prices, prior=prior)
+    values = fit_step_values(ladders, scores, prices, prior=prior)
     assert values.buys  # the free signal is noisy and the other one cheap
     by_name = dict(zip(ladders.queries, map(tuple, prior.tolist()), strict=True))
 
@@ -168,7 +168,7 @@ def test_the_walk_is_the_walk_of_the_loop(seed: int, abstains: bool) -> None:
                 for row in prior.tolist()
             ]
         )
-        walked = value_walk(
+        walked = step_walk(
             ladders, scores, values, prices, trade, start=start, prior=prior, abstains=abstains
         )
         policy = UtilityPolicy(values, prices, NAMES, trade, abstains=abstains)
@@ -197,7 +197,7 @@ def test_models_learn_each_tier_for_itself() -> None:
     ladders = ladders_of(table_of(rows))
     s = ladders.signals["s"]
     scores = RungScores(s, s, np.zeros_like(s), (None, None), (None, None))
-    (step,) = fit_values(ladders, scores, Prices(1.0, 1.0)).steps
+    (step,) = fit_step_values(ladders, scores, Prices(1.0, 1.0)).steps
     assert (step.at_tier, step.tier) == (0, 1)
     assert step.bias == pytest.approx(1.0, abs=0.2)
     assert step.here == pytest.approx(0.5, abs=0.15)
@@ -215,8 +215,8 @@ def test_a_tier_that_never_helps_is_never_asked() -> None:
     s = ladders.signals["s"]
     scores = RungScores(s, s, np.zeros_like(s), (None, None), (None, None))
     prices = Prices(100.0, 90.0)
-    values = fit_values(ladders, scores, prices)
-    walked = value_walk(
+    values = fit_step_values(ladders, scores, prices)
+    walked = step_walk(
         ladders, scores, values, prices, 1.0, start=np.zeros(300, dtype=int), abstains=False
     )
     assert (walked.tier > 0).mean() < 0.1

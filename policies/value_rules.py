@@ -9,8 +9,8 @@ from typing import Any, Literal
 from ..router.errors import UsageError
 from ..router.wire import decode, encode
 from .prices import Prices
-from .utility import UtilityPolicy
-from .value_models import Values
+from .step_models import StepValues
+from .step_utility import UtilityPolicy
 
 __all__ = ["ValueKind", "ValueRules", "value_rules_data", "value_rules_of"]
 
@@ -29,7 +29,7 @@ class ValueRules:
     """
 
     kind: ValueKind
-    values: Values
+    values: StepValues
     trade: float = 1.0
 
     def policy(self, prices: Prices, names: tuple[str, ...]) -> UtilityPolicy:
