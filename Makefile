@@ -93,7 +93,7 @@ record: $(VENV)/.done-demo ## draft every rung of the demo for its questions of 
 	  --out benchmarks/demo_outcomes_$(SPLIT).jsonl $(ARGS)
 
 fit: $(VENV)/.done-demo ## fit the demo's profile on what record made of the split fit
-	@$(BIN)/surefoot fit benchmarks/demo_outcomes_fit.jsonl --uncertified --combine none \
+	@$(BIN)/surefoot fit benchmarks/demo_outcomes_fit.jsonl --uncertified --enter first --combine none \
 	  --calibration isotonic --calibration temperature --out $(DEFAULTS)/demo_profile.json $(ARGS)
 
 docs: $(VENV)/.done-dev ## run every snippet of README.md and docs/

@@ -54,6 +54,7 @@ class FitSettings:
         versions: version of each estimator by name.
         calibrating: which calibrators and combinations are tried.
         policy: of an uncertified fit.
+        enter: whether thresholds may skip the first tiers, or every request begins at the first.
     """
 
     tiers: tuple[FittedTier, ...]
@@ -63,6 +64,7 @@ class FitSettings:
     seed: int = 0
     calibrating: Calibrating = field(default_factory=Calibrating)
     policy: Literal["threshold", "utility", "cascade-routing"] = "threshold"
+    enter: Literal["auto", "first"] = "auto"
 
 
 def fit_uncertified(
@@ -107,6 +109,7 @@ def fit_uncertified(
         {
             path: stages_of(ladders, scores, path, nobody)
             for path in candidate_paths(len(names), table.rounds)
+            if settings.enter == "auto" or path[0].tier == 0
         },
         settings.prices,
         seed=settings.seed,
@@ -168,7 +171,7 @@ def _by_values(
 
 def _advice(search: PriceSearch, names: tuple[str, ...], rounds: int) -> tuple[str, ...]:
     """Whether each tier, and searching, is worth its price."""
-    lines = []
+    lines: list[str | None] = []
     for tier, name in enumerate(names if len(names) > 1 else ()):
 
         def without(path: Path, tier: int = tier) -> bool:
@@ -177,7 +180,7 @@ def _advice(search: PriceSearch, names: tuple[str, ...], rounds: int) -> tuple[s
         lines.append(search.verdict(f"asking {name}", without))
     if rounds:
         lines.append(search.verdict("retrieving", lambda path: not any(s.round for s in path)))
-    return tuple(lines)
+    return tuple(line for line in lines if line is not None)
 
 
 def fitted_rungs(

@@ -81,7 +81,7 @@ class PriceSearch:
         """The path of least held-out price, with the cuts of least price on all questions."""
         return self._all(self._best_of(tuple(self._stages)))
 
-    def verdict(self, what: str, allowed: Callable[[Path], bool]) -> str:
+    def verdict(self, what: str, allowed: Callable[[Path], bool]) -> str | None:
         """Whether a step pays: the best path against the best one that does without it.
 
         In each fold both are those of least held-out price on the other folds, judged on it; a
@@ -89,6 +89,8 @@ class PriceSearch:
         """
         import numpy as np
 
+        if not any(allowed(path) for path in self._stages):
+            return None  # no candidate does without it
         judged = [(path, self._held_out(path)) for path in self._stages]
         saved = np.zeros(self._n)
         for fold in self._folds:

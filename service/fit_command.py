@@ -53,6 +53,13 @@ _PATH = click.Path(path_type=Path)
     show_default=True,
     help="Of an uncertified fit: what decides from step to step.",
 )
+@click.option(
+    "--enter",
+    type=click.Choice(["auto", "first"]),
+    default="auto",
+    show_default=True,
+    help="Where an uncertified fit lets requests enter: where it pays, or at the first tier.",
+)
 @click.option("--error-price", type=float, help="What a wrong answer costs; else 50 attempts.")
 @click.option("--abstain-price", type=float, help="What an abstention costs; else half an error.")
 @click.option(
@@ -91,6 +98,7 @@ def command(
     by_group: str | None,
     signals: tuple[str, ...],
     policy: str,
+    enter: str,
     error_price: float | None,
     abstain_price: float | None,
     kinds: tuple[str, ...],
@@ -128,6 +136,7 @@ def command(
             abstain_price,
             Calibration(kinds, combine),
             policy,
+            enter,
         ),
         as_json=as_json,
     )

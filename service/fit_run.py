@@ -64,6 +64,7 @@ class Asked:
     abstain_price: float | None
     calibration: Calibration
     policy: str
+    enter: str
 
 
 def run_fit(asked: Asked, *, as_json: bool) -> int:
@@ -129,6 +130,7 @@ def _settings(asked: Asked, table: OutcomeTable, prices: Prices) -> FitSettings:
         settings,
         calibrating=_calibrating(asked.calibration),
         policy=cast(Any, asked.policy),
+        enter=cast(Any, asked.enter),
     )
 
 
