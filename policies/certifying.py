@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from ..router.risk.fixed_sequence import least_accepted
 from ..router.risk.sample_size import accepted_labels_needed, critical_counts
 from ..router.risk.score_grid import count_grid
 from ..router.risk.targets import RiskTarget
@@ -195,6 +196,7 @@ def _one(i: int) -> Ints:
 def _tested_in_order(
     gates: Gates, sequence: _Sequence, predicted: float | None
 ) -> Certified | NotCertified:
+    sequence = _within_groups(gates, sequence)
     points: list[JudgedRisk] = []
     best: int | None = None
     for at, point in _tests(gates, sequence):
@@ -211,6 +213,18 @@ def _tested_in_order(
         sequence.cuts[best],
         _certificate(gates, sequence, found, len(points), curve),
     )
+
+
+def _within_groups(gates: Gates, sequence: _Sequence) -> _Sequence:
+    """Begun where every group has answers enough for any test, which depends on counts alone."""
+    if not gates.groups or gates.target.kind != "selective":
+        return sequence
+    least = least_accepted(gates.target.alpha, gates.target.delta)
+    for at in range(sequence.first, len(sequence.paths)):
+        gated = walk(gates.tested[sequence.paths[at]], sequence.cuts[at]).gated[0]
+        if all(int(gated[members].sum()) >= least for members in gates.groups.values()):
+            return replace(sequence, first=at)
+    return sequence
 
 
 def _tests(gates: Gates, sequence: _Sequence) -> Iterator[tuple[int, JudgedRisk]]:
@@ -296,28 +310,36 @@ def _not_certified(
     n = len(next(iter(gates.tested.values())).u)
     point = points[0] if points else None
     risk = predicted
-    if risk is None:
-        assert point is not None
-        risk = (point.losses + 1.0) / (point.denominator + 2.0)
     coverage = 1.0
     if target.kind == "selective" and sequence.coverage:
         coverage = sequence.coverage[sequence.first]
+    worst = None
+    if point is not None and point.groups and target.kind == "selective":
+        worst = max(point.groups, key=lambda group: group.p_value)
+        lost = (worst.mean_loss or 0.0) * worst.n_accepted
+        risk = (lost + 1.0) / (worst.n_accepted + 2.0)
+        coverage = max(1, worst.n_accepted) / n
+    elif risk is None:
+        assert point is not None
+        risk = (point.losses + 1.0) / (point.denominator + 2.0)
     alphas = [target.alpha, *[target.alpha * times for times in _OTHER_ALPHAS]]
     more = [
         _more(alpha, target.delta, risk, coverage, gates.share) for alpha in alphas if alpha < 1
     ]
+    where = "" if worst is None else f" in {worst.name} {worst.value}"
     if risk >= target.alpha or not sequence.paths:
         why = (
-            f"no configuration looks safe enough: the safest one has an error rate of about "
-            f"{risk:.3f}, {target.alpha:g} is asked for; better signals or a larger alpha would "
-            "help, more labels would not"
+            f"no configuration looks safe enough{where}: the safest usable one has an error rate "
+            f"of about {risk:.3f}, {target.alpha:g} is asked for; as these labels look, better "
+            "signals or a larger alpha would help, and more labels would not"
         )
     else:
         assert point is not None
+        accepted = point.n_accepted if worst is None else worst.n_accepted
         why = (
-            f"{point.n_accepted} accepted labels are too few: the safest usable configuration had "
-            f"a loss of {point.losses:g} on them (p = {point.p_value:.3f}, {target.delta:g} is "
-            "needed)"
+            f"{accepted} accepted labels{where} are too few: the safest usable configuration has "
+            f"an error rate of about {risk:.3f} on them (p = {point.p_value:.3f}, "
+            f"{target.delta:g} is needed)"
         )
     return NotCertified(
         target, more[0].accepted, more[0].to_collect, why, n, curve, tuple(more[1:])

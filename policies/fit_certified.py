@@ -25,7 +25,8 @@ from .paths import Path, RungKind, RungScores, Stages, path_rules, stages_of
 from .profile import Profile
 from .recorded import Replayer
 from .risk_of_walks import Served, tested_risk, upper_limit
-from .scores import applied_scores, bought_parts, raw_scores, usable_signals
+from .score_summaries import with_scores
+from .scores import applied_scores, bought_parts, raw_scores, usable_signals, with_signals
 from .threshold import RungRule
 
 if TYPE_CHECKING:
@@ -106,6 +107,7 @@ def fit_certified(
     profile = replace(fitting.profile(outcome), advice=advice)
     outcome = replace(outcome, certificate=fitting.recomputed(profile, outcome))
     profile = replace(profile, certificate=outcome.certificate)
+    profile = with_scores(profile, table.only(fitting.tested_questions))
     return CertifiedFit(profile, outcome, fitting.tested_questions, fitting.fallback)
 
 
@@ -195,14 +197,17 @@ class _Fitting:
             )
         else:
             table = self._tune_table()
+        return self._calibrated_on(table, needed=not self.is_raw)
+
+    def _calibrated_on(self, table: OutcomeTable, *, needed: bool) -> tuple[CalibratedRung, ...]:
         date = self.fitted_on.get("date")
         return calibrate_rungs(
-            table,
+            with_signals(table, self.promise.signals),
             self.settings.versions,
             seed=self.settings.seed,
             choice=self.settings.calibrating,
             date=None if date is None else str(date),
-            needed=not self.is_raw,
+            needed=needed,
         )
 
     def _tune_table(self) -> OutcomeTable:
@@ -212,9 +217,11 @@ class _Fitting:
     def advice(self) -> tuple[str, ...]:
         """What the labels say of tiers and signals; no promise rests on it."""
         table = self.table.only(sorted({*self.tested_questions, *self._own_tuned()}))
-        names = self.names
-        basis = fit_basis(table, self.rungs, seed=self.settings.seed)
-        return advice_on_table(basis, names, seed=self.settings.seed)
+        table = with_signals(table, self.promise.signals)
+        # Those that the gate uses may be fitted on the part that was set aside alone.
+        rungs = self.rungs if self.is_raw else self._calibrated_on(table, needed=False)
+        basis = fit_basis(table, rungs, seed=self.settings.seed)
+        return advice_on_table(basis, self.names, seed=self.settings.seed)
 
     def _own_tuned(self) -> tuple[str, ...]:
         return self.tuned if self.promise.tune is None else ()

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from .path_search import candidate_cuts, candidate_paths
+from .path_search import LEVELS, candidate_cuts
 from .paths import Cuts, Path, Stages, walk
 from .prices import Prices
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     Ints = NDArray[np.int64]
 
-__all__ = ["CheapestPath", "PriceSearch", "Progress", "paths_of"]
+__all__ = ["CheapestPath", "PriceSearch", "Progress"]
 
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, units done and units in all."""
@@ -38,6 +38,7 @@ _FINE = tuple(i / 40 for i in range(1, 40))
 _WIDTHS = (0.05, 0.1, 0.2)
 _MOST_CELLS = 4_000_000
 _REPS = 1000
+_MANY = 1000  # questions
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +140,9 @@ class PriceSearch:
         import numpy as np
 
         stages = self._stages[path] if questions is None else _some(self._stages[path], questions)
-        coarse = _with_ends(candidate_cuts(stages, seed=self._seed))
+        # With many questions the fine sweeps find their way from fewer places.
+        levels = LEVELS if len(stages.u) < _MANY else LEVELS[1::2]
+        coarse = _with_ends(candidate_cuts(stages, seed=self._seed, levels=levels))
         prices = self._mean(stages, coarse)
         cuts, price = coarse.some(np.array([int(prices.argmin())])), float(prices.min())
         for _ in range(_SWEEPS):
@@ -169,11 +172,6 @@ class PriceSearch:
         lost = np.where(abstained, 0.0, walked.loss) * self._prices.error
         total: Floats = walked.cost + lost + self._prices.abstain * abstained
         return total
-
-
-def paths_of(tiers: int, rounds: int, can_gate: Callable[[Path], bool]) -> tuple[Path, ...]:
-    """The candidates whose every stage has something to judge by."""
-    return tuple(path for path in candidate_paths(tiers, rounds) if can_gate(path))
 
 
 def _some(stages: Stages, questions: Ints) -> Stages:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..router.assessing import CalibratedAssessor, RungCalibrators
@@ -25,6 +26,7 @@ __all__ = [
     "raw_scores",
     "to_buy_by_kind",
     "usable_signals",
+    "with_signals",
 ]
 
 
@@ -205,3 +207,22 @@ def bought_parts(
         )
         for rung in rungs
     }
+
+
+def with_signals(table: OutcomeTable, allowed: frozenset[str] | None) -> OutcomeTable:
+    """The table with these signals alone; as it is where None."""
+    if allowed is None:
+        return table
+    return OutcomeTable(
+        {
+            query_id: {
+                rung: replace(
+                    row,
+                    signals={n: v for n, v in row.signals.items() if n in allowed},
+                    signal_costs={n: v for n, v in row.signal_costs.items() if n in allowed},
+                )
+                for rung, row in ladder.items()
+            }
+            for query_id, ladder in table.queries.items()
+        }
+    )

@@ -237,7 +237,7 @@ def _targeted(asked: Asked, table: OutcomeTable) -> _Done:
         target = ShareDeferred(asked.defer)
     else:
         assert asked.budget is not None
-        target = MeanCost(asked.budget)
+        target = MeanCost(asked.budget, asked.risk.delta)
     fitted = fit_target(
         table,
         _settings(asked, table, default_prices(table)),

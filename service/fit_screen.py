@@ -20,21 +20,23 @@ from .streams import plain
 
 __all__ = ["risk_words", "show_certified", "show_targeted", "show_uncertified"]
 
-_DENOMINATOR = {
-    "selective": "of the answers that a gate lets through",
-    "joint": "of all requests, let through and wrong",
-    "system": "of whatever is served",
+_PROMISES = {
+    "selective": "of the answers that a gate lets through, at most {share} are {wrong}",
+    "joint": "at most {share} of all requests get an answer that a gate let through and is {wrong}",
+    "system": "of all requests, at most {share} are served {wrong}",
 }
 
 
 def risk_words(certificate: Certificate) -> str:
     """The promise in one sentence, with all its numbers."""
     target = certificate.target
-    wrong = "wrong" if target.loss == "binary" else "lost"
+    words = _PROMISES[target.kind].format(
+        share=f"{target.alpha:.1%}",
+        wrong="wrong" if target.loss == "binary" else "lost (in the mean of graded losses)",
+    )
     return (
-        f"{target.kind} risk at most {target.alpha:g}: {_DENOMINATOR[target.kind]}, at most "
-        f"{target.alpha:.1%} are {wrong}, with confidence {1 - target.delta:.0%}, for requests "
-        f"like the {certificate.n} tested ones"
+        f"{target.kind} risk at most {target.alpha:g}: {words}, with confidence "
+        f"{1 - target.delta:.0%}, for requests like the {certificate.n} tested ones"
     )
 
 
