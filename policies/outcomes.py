@@ -27,7 +27,9 @@ _NOTHING: Mapping[str, Any] = {}
 _make_outcome = maker(Outcome)
 
 
-def read_outcomes(path: Path, *, tiers: int | None = None, allow_gaps: bool = True) -> OutcomeTable:
+def read_outcomes(
+    path: Path, *, tiers: int | None = None, allow_gaps: bool = True, is_log: bool = False
+) -> OutcomeTable:
     """Read an outcome table: JSON Lines, gzipped or not, or Parquet (see `outcomes_parquet`).
 
     Required are query_id, tier, round, retrieved, loss (null where nobody has judged) and cost.
@@ -35,6 +37,8 @@ def read_outcomes(path: Path, *, tiers: int | None = None, allow_gaps: bool = Tr
     Args:
         tiers: how many there are, where that is known; a row of a tier beyond them is refused.
         allow_gaps: False refuses rows of a tier while one below it has none.
+        is_log: True takes logged traffic: an audited row may wait for its label, and a propensity
+            of 0 says that a draft could not have been drawn.
 
     Raises:
         BadInput: names file, line and field; also for a key that occurs twice, or no row at all.
@@ -46,7 +50,7 @@ def read_outcomes(path: Path, *, tiers: int | None = None, allow_gaps: bool = Tr
     began: dict[int, int] = {}  # where each tier has its first row
     with uncollected():
         for line, data in _lines(path):
-            row = _plain_row(data, file, line) or _checked_row(data, file, line)
+            row = _plain_row(data, file, line, is_log) or _checked_row(data, file, line, is_log)
             key = (row.tier, row.round, row.retrieved)
             rung = rungs.get(key)
             if rung is None:
@@ -80,7 +84,7 @@ def _refuse_gaps(began: Mapping[int, int], file: str) -> None:
             raise BadInput(words, file=file, line=began[tier], field="tier")
 
 
-def _plain_row(data: Mapping[str, Any], file: str, line: int) -> Outcome | None:
+def _plain_row(data: Mapping[str, Any], file: str, line: int, is_log: bool) -> Outcome | None:
     """The row at a quick look, None where only a closer one can tell what it says.
 
     A table of a million rows is read in the time that this takes. Whatever it takes, `_checked_row`
@@ -113,7 +117,7 @@ def _plain_row(data: Mapping[str, Any], file: str, line: int) -> Outcome | None:
     if signals is None or costs is None or None in costs.values():
         return None
     if not _LOGGED.isdisjoint(data):
-        RowChecks(data, file, line).check_logged()
+        RowChecks(data, file, line, is_log=is_log).check_logged()
     return _make_outcome(
         intern(query_id),
         tier,
@@ -158,9 +162,9 @@ def _extra(data: Mapping[str, Any]) -> Mapping[str, Any]:
     return {name: value for name, value in data.items() if name not in _KNOWN}
 
 
-def _checked_row(data: Mapping[str, Any], file: str, line: int) -> Outcome:
+def _checked_row(data: Mapping[str, Any], file: str, line: int, is_log: bool) -> Outcome:
     """The row field by field. Raises BadInput at the first that cannot be taken."""
-    fields = RowChecks(data, file, line)
+    fields = RowChecks(data, file, line, is_log=is_log)
     query_id, retrieved, loss = fields.query_id(), fields.flag("retrieved"), fields.loss()
     signals = {
         name: None if value is None else fields.number(f"signals.{name}", value, 0.0, 1.0)

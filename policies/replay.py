@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import random
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,29 +10,32 @@ from typing import Any, cast
 
 from ..router.decisions import Action, Rung
 from ..router.errors import UsageError
-from ..router.metrics import selective_accuracy
 from ..router.protocols import Policy
-from ..router.signals import Estimate, Unavailable
+from ..router.signals import Estimate
 from .baselines import Baseline, baselines
 from .outcomes import Outcome, OutcomeTable
 from .profile import Profile
 from .recorded import Replayer
+from .replay_arrays import ReplayArrays
+from .replay_bootstrap import replay_intervals, replay_numbers
+from .replay_run import replay_questions
 
 __all__ = [
     "Interval",
     "ReplayReport",
     "Served",
+    "charged_for_abstaining",
     "replay_all",
     "replay_profile",
     "replay_report",
+    "replayer_of",
     "serve",
     "serve_table",
+    "served_arrays",
 ]
 
 Interval = tuple[float, float]
 """A 95 % percentile interval over questions drawn anew."""
-
-_REPS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,7 @@ class Served:
         best_p: estimate of the best attempt, served or not; None where there is none.
         best_loss: loss of that attempt; None where nobody has judged it.
         visited: the rungs of all attempts, in order.
+        gated: whether a gate let the served attempt through; False on an abstention.
     """
 
     query_id: str
@@ -60,24 +62,27 @@ class Served:
     best_p: float | None
     best_loss: float | None
     visited: tuple[Rung, ...] = ()
+    gated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class ReplayReport:
     """A policy on a table; all numbers are means over its questions.
 
+    G = an answer was let through by a gate, V = an answer was served, gated or not, L = its loss.
+
     Attributes:
         n: questions.
-        gated_share: answered / all.
-        selective_risk: mean loss of the answered ones; None where none was answered.
-        joint_risk: loss of the answered ones over all questions.
-        system_risk: loss of whatever was served over all questions, an abstention counted as 0.
-            Equal to `joint_risk` here, where nothing is served but what a gate let through.
+        gated_share: P(G).
+        selective_risk: E[L | G]; None where no gate let anything through.
+        joint_risk: E[L 1{G}].
+        system_risk: E[L 1{V}] + a P(not V), a = what an abstention is charged.
+        abstained_share: P(not V).
         deferred_share: questions for which a tier above the first was asked.
-        quality: 1 - loss over all questions, an abstention counted as 0.
+        quality: E[(1 - L) 1{V}].
         cost: per question, bought signals included.
         latency_s: per question; None where the table does not tell all of them.
-        served_from: share of all questions answered from each rung.
+        served_from: share of all questions served from each rung, gated or not.
         selective_accuracy_50: accuracy of the surer half by the best attempt's estimate, over
             questions whose best attempt has an estimate and was judged.
         accuracy_100: accuracy of all best attempts of these questions.
@@ -109,17 +114,13 @@ def replay_all(
     """Every question of the table through the policy.
 
     Args:
-        progress: called with questions done and questions in all.
+        progress: called with questions done and questions in all, now and then and at the end.
 
     Raises:
         UsageError: what was served has no loss, or a row on the way is missing.
     """
-    served = []
-    for done, query_id in enumerate(table.queries, start=1):
-        served.append(serve(table, replayer, query_id))
-        if progress is not None:
-            progress(done, len(table.queries))
-    return served
+    one = partial(serve, table, replayer)
+    return replay_questions(list(table.queries), one, Served, progress=progress)
 
 
 def serve(
@@ -151,6 +152,7 @@ def serve(
         best.estimate.p if best is not None and isinstance(best.estimate, Estimate) else None,
         loss,
         visited,
+        result.gated,
     )
 
 
@@ -160,77 +162,102 @@ def _row(table: OutcomeTable, query_id: str, rung: Rung) -> Outcome:
     return row
 
 
-def replay_report(table: OutcomeTable, served: Sequence[Served], *, seed: int = 0) -> ReplayReport:
+def served_arrays(served: Sequence[Served], abstention_loss: float = 0.0) -> ReplayArrays:
+    """The columns of a replay, as the numbers of one and of two replays need them."""
+    return ReplayArrays.of(
+        [one.query_id for one in served],
+        gated=[one.gated for one in served],
+        served=[one.rung is not None for one in served],
+        loss=[one.loss for one in served],
+        cost=[one.cost for one in served],
+        latency_s=[one.latency_s for one in served],
+        deferred=[one.top_tier > 0 for one in served],
+        best_p=[one.best_p for one in served],
+        best_loss=[one.best_loss for one in served],
+        abstention_loss=abstention_loss,
+    )
+
+
+def replay_report(
+    table: OutcomeTable, served: Sequence[Served], *, seed: int = 0, abstention_loss: float = 0.0
+) -> ReplayReport:
     """The numbers of a replay, with 95 % bootstrap intervals over questions.
 
     They depend on the questions' names and the seed, not on the order of the rows.
+
+    Args:
+        abstention_loss: what `system_risk` charges for an abstention.
     """
-    ordered = sorted(served, key=lambda one: one.query_id)
-    numbers = _numbers(ordered)
-    rungs = Counter(one.rung for one in ordered if one.rung is not None)
+    arrays = served_arrays(served, abstention_loss)
+    numbers = replay_numbers(arrays)
+    rungs = Counter(one.rung for one in served if one.rung is not None)
     return ReplayReport(
-        n=len(ordered),
-        served_from={rung: rungs[rung] / len(ordered) for rung in sorted(rungs)},
-        intervals=_intervals(ordered, seed),
+        n=len(served),
+        served_from={rung: rungs[rung] / len(served) for rung in sorted(rungs)},
+        intervals=replay_intervals(arrays, seed=seed),
         baselines=baselines(table, numbers["cost"] or 0.0),
         **cast(dict[str, Any], numbers),
     )
 
 
-def _numbers(served: Sequence[Served]) -> dict[str, float | None]:
-    n = len(served)
-    losses = [one.loss for one in served if one.loss is not None]
-    lost, answered = math.fsum(losses), len(losses)
-    times = [one.latency_s for one in served if one.latency_s is not None]
-    half, whole = _accuracies(served)
-    return {
-        "gated_share": answered / n,
-        "selective_risk": lost / answered if answered else None,
-        "joint_risk": lost / n,
-        "system_risk": lost / n,
-        "abstained_share": (n - answered) / n,
-        "deferred_share": sum([one.top_tier > 0 for one in served]) / n,
-        "quality": (answered - lost) / n,
-        "cost": math.fsum([one.cost for one in served]) / n,
-        "latency_s": math.fsum(times) / n if len(times) == n else None,
-        "selective_accuracy_50": half,
-        "accuracy_100": whole,
-        "selective_gain": None if half is None or whole is None else half - whole,
-    }
+def charged_for_abstaining(profile: Profile) -> float:
+    """What an abstention is charged, as the certificate says; 0 without one."""
+    certificate = profile.certificate
+    return 0.0 if certificate is None else certificate.target.abstention_loss
 
 
-def _accuracies(served: Sequence[Served]) -> tuple[float | None, float | None]:
-    """Accuracy of the surer half and of all, over questions with an estimate and a loss."""
-    scores, right = [], []
-    for one in served:
-        if one.best_p is not None and one.best_loss is not None:
-            scores.append(one.best_p)
-            right.append(1.0 - one.best_loss)
-    half = selective_accuracy(scores, right, 0.5)
-    if isinstance(half, Unavailable):
-        return None, None
-    return half, math.fsum(right) / len(right)
+def replayer_of(
+    table: OutcomeTable, profile: Profile, questions: Mapping[str, str] | None = None
+) -> Replayer:
+    """What replays a profile's policy, entry, prior and calibrators on a table.
+
+    Args:
+        questions: texts by query id, for rows without one; a prior reads them.
+
+    Raises:
+        UsageError: the table has tiers that the profile does not know, or a gate reads a signal
+            that no row of the table has.
+    """
+    _check_signals(table, profile)
+    return Replayer(
+        table,
+        profile.names,
+        profile.policy(),
+        profile.assessor(),
+        prior=profile.prior,
+        entry=profile.entry_policy(),
+        questions=questions,
+    )
 
 
-def _intervals(served: Sequence[Served], seed: int) -> dict[str, Interval]:
-    """Percentile intervals; a number that is undefined in most draws has none."""
-    rng = random.Random(seed)
-    draws = [_numbers(rng.choices(served, k=len(served))) for _ in range(_REPS)]
-    intervals: dict[str, Interval] = {}
-    for name in draws[0]:
-        values = sorted(value for draw in draws if (value := draw[name]) is not None)
-        if 2 * len(values) >= _REPS:
-            last = len(values) - 1
-            intervals[name] = (values[round(0.025 * last)], values[round(0.975 * last)])
-    return intervals
+def _check_signals(table: OutcomeTable, profile: Profile) -> None:
+    """A gate that never finds what it reads would pass nothing on, and say nothing of it."""
+    known = frozenset(table.signals)
+    kinds = {(row.tier, row.retrieved) for row in table.rows()}
+    for rung in profile.rungs:
+        if not rung.gated or (rung.tier, rung.retrieved) not in kinds:
+            continue
+        if rung.score is not None:
+            wanted = [{rung.score}]
+        else:
+            wanted = [set(fitted.parts) for fitted in rung.calibrators]
+        if wanted and not any(parts <= known for parts in wanted):
+            raise UsageError(
+                f"the gate of {profile.names[rung.tier]} reads {', '.join(sorted(wanted[0]))}; the "
+                f"table's signals are {', '.join(table.signals) or 'none'}: replay the profile on "
+                "outcomes with the signals that it was fitted on"
+            )
 
 
 def serve_table(
-    table: OutcomeTable, profile: Profile, progress: Callable[[int, int], None] | None = None
+    table: OutcomeTable,
+    profile: Profile,
+    progress: Callable[[int, int], None] | None = None,
+    *,
+    questions: Mapping[str, str] | None = None,
 ) -> list[Served]:
-    """Every question of the table through a profile's policy and calibrators."""
-    replayer = Replayer(table, profile.names, profile.policy(), profile.assessor())
-    return replay_all(table, replayer, progress)
+    """Every question of the table through a profile; arguments and errors as `replayer_of`."""
+    return replay_all(table, replayer_of(table, profile, questions), progress)
 
 
 def replay_profile(
@@ -239,7 +266,9 @@ def replay_profile(
     *,
     seed: int = 0,
     progress: Callable[[str, int, int], None] | None = None,
+    questions: Mapping[str, str] | None = None,
 ) -> ReplayReport:
     """The numbers of a profile on a table."""
-    report = None if progress is None else partial(progress, "replaying questions")
-    return replay_report(table, serve_table(table, profile, report), seed=seed)
+    tell = None if progress is None else partial(progress, "replaying questions")
+    served = serve_table(table, profile, tell, questions=questions)
+    return replay_report(table, served, seed=seed, abstention_loss=charged_for_abstaining(profile))

@@ -17,10 +17,16 @@ LARGEST = sys.float_info.max
 
 
 class RowChecks:
-    """The fields of one row. Every method raises BadInput for a value that it does not take."""
+    """The fields of one row. Every method raises BadInput for a value that it does not take.
 
-    def __init__(self, data: Mapping[str, Any], file: str, line: int) -> None:
-        self._data, self._file, self._line = data, file, line
+    Args:
+        is_log: whether the row may wait for the label that it was drawn for.
+    """
+
+    def __init__(
+        self, data: Mapping[str, Any], file: str, line: int, *, is_log: bool = False
+    ) -> None:
+        self._data, self._file, self._line, self._is_log = data, file, line, is_log
 
     def bad(self, name: str, message: str) -> BadInput:
         """What is wrong with a field."""
@@ -82,11 +88,11 @@ class RowChecks:
         return value or {}
 
     def loss(self) -> float | None:
-        """In [0, 1]; None where nobody has judged, which an audited row cannot say."""
+        """In [0, 1]; None where nobody has judged, which an audited row of a log alone can say."""
         value = self.get("loss")
         if value is not None:
             return self.number("loss", value, 0.0, 1.0)
-        if self._data.get("audited") is True:
+        if self._data.get("audited") is True and not self._is_log:
             raise self.bad("loss", "expected a number in [0, 1] in an audited row, got null")
         return None
 
@@ -97,7 +103,8 @@ class RowChecks:
             self.flag("audited")
         propensity = data.get("propensity")
         if propensity is not None and self.number("propensity", propensity, 0.0, 1.0) == 0.0:
-            raise self.bad("propensity", "expected a number in (0, 1], got 0")
+            if data.get("audited") is True or not self._is_log:
+                raise self.bad("propensity", "expected a number in (0, 1], got 0")
         for name, value in self.mapping("group").items():
             is_number = isinstance(value, float) and math.isfinite(value)
             if not (value is None or is_number or isinstance(value, str | int)):

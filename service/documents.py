@@ -6,10 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..policies.certificates import NotCertified
+from ..policies.curve_bootstrap import CurveNumber
 from ..policies.fit_certified import CertifiedFit
 from ..policies.fit_target import TargetFit
+from ..policies.policy_curve import CURVE_NUMBERS, PolicyCurve
 from ..policies.profile import Profile
 from ..policies.replay import ReplayReport
+from ..policies.report_of_replay import Against
 from ..router.decisions import Attempt, Result, TrailStep
 from ..router.signals import Estimate, Reading, Signal, Unavailable
 from ..router.wire import encode
@@ -186,15 +189,23 @@ def target_document(fitted: TargetFit) -> dict[str, Any]:
     }
 
 
-def replay_document(report: ReplayReport, profile: Profile) -> dict[str, Any]:
-    """The document of `replay --json`. The area metrics are null: this version has none."""
-    return {
+def replay_document(
+    report: ReplayReport, profile: Profile, curve: PolicyCurve, against: Against | None = None
+) -> dict[str, Any]:
+    """The document of `replay --json`.
+
+    Numbers of the curve are null where they do not exist. With another profile, `against` has each
+    number of both, the difference between them and its interval.
+    """
+    numbers = {
+        name: number for name, number in curve.numbers.items() if isinstance(number, CurveNumber)
+    }
+    intervals = dict(report.intervals)
+    intervals.update((n, one.interval) for n, one in numbers.items() if one.interval is not None)
+    document = {
         "schema": _SCHEMA,
         **_scalars(report),
-        "nauc": None,
-        "apgr": None,
-        "aiq": None,
-        "ibc_lift": None,
+        **{name: numbers[name].value if name in numbers else None for name in CURVE_NUMBERS},
         "selective_accuracy_50": report.selective_accuracy_50,
         "accuracy_100": report.accuracy_100,
         "selective_gain": report.selective_gain,
@@ -202,12 +213,29 @@ def replay_document(report: ReplayReport, profile: Profile) -> dict[str, Any]:
             {"tier": r.tier, "round": r.round, "retrieved": r.retrieved, "share": share}
             for r, share in report.served_from.items()
         ],
-        "intervals": {name: list(interval) for name, interval in report.intervals.items()},
+        "intervals": {name: list(interval) for name, interval in intervals.items()},
         "baselines": {
             name: {"quality": b.quality, "cost": b.cost} for name, b in report.baselines.items()
         },
         "certificate": None if profile.certificate is None else profile.certificate.to_data(),
         "profile": profile.fingerprint,
+    }
+    if against is not None:
+        document["against"] = _differences(against)
+        document["against_profile"] = against.name
+    return document
+
+
+def _differences(against: Against) -> dict[str, Any]:
+    return {
+        name: {
+            "first": one.first,
+            "second": one.second,
+            "difference": one.value,
+            "interval": list(one.interval),
+            "share_above": one.share_above,
+        }
+        for name, one in against.differences.items()
     }
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from functools import partial
 from pathlib import Path
 
 import click
@@ -12,42 +10,34 @@ from .options import json_option, seed_option
 
 __all__ = ["command"]
 
+_PATH = click.Path(path_type=Path)
+
 
 @click.command("replay", short_help="a policy over recorded outcomes")
-@click.argument("outcomes", type=click.Path(path_type=Path))
-@click.option("--profile", type=click.Path(path_type=Path), required=True)
-@click.option("--report", type=click.Path(path_type=Path), help="Folder for numbers and plots.")
+@click.argument("outcomes", type=_PATH)
+@click.option("--profile", type=_PATH, required=True)
+@click.option("--against", type=_PATH, help="Another profile, replayed on the same questions.")
+@click.option("--report", type=_PATH, help="Folder for replay.json and report.html.")
+@click.option("--questions", type=_PATH, help="JSON Lines of query_id and question (or prompt).")
 @seed_option
 @json_option
-def command(outcomes: Path, profile: Path, report: Path | None, seed: int, as_json: bool) -> None:
+def command(
+    outcomes: Path,
+    profile: Path,
+    against: Path | None,
+    report: Path | None,
+    questions: Path | None,
+    seed: int,
+    as_json: bool,
+) -> None:
     """Replay a profile's policy on the outcome table OUTCOMES, through the loop that serves.
 
     Judge a policy on questions that it was not fitted on. Intervals are 95 % bootstrap intervals
-    over questions. nauc, apgr, aiq and ibc_lift are null in this version.
+    over questions. Risks: selective, of the answers that a gate let through; joint, of all requests
+    those let through and wrong; system, of whatever was served. nauc, apgr and aiq are those of the
+    profile's kind of policy at all its settings, ibc_lift that of the profile; null where a tier's
+    row is missing, or where the dearest tier is not both dearer and better.
     """
-    from ..policies.outcomes import read_outcomes
-    from ..policies.profile import load_profile
-    from ..policies.replay import replay_report, serve_table
-    from ..router.tables import write_atomically
-    from .console import out, print_json, progress_bar
-    from .documents import replay_document
-    from .screen import replay_table
+    from .replay_run import Asked, run_replay
 
-    table, fitted = read_outcomes(outcomes), load_profile(profile)
-    with progress_bar() as progress:
-        served = serve_table(table, fitted, partial(progress, "replaying questions"))
-        found = replay_report(table, served, seed=seed)
-    document = replay_document(found, fitted)
-    if report is not None:
-        from ..policies.plots import plot_replay
-
-        write_atomically(report / "replay.json", json.dumps(document, indent=1) + "\n")
-        plot_replay(found, served, report)
-    if as_json:
-        print_json(document)
-        return
-    console = out()
-    console.print(replay_table(found, fitted.names))
-    console.print("uncertified: no error rate is promised", style="dim")
-    if report is not None:
-        console.print(f"report: {report}")
+    run_replay(Asked(outcomes, profile, against, report, questions, seed), as_json=as_json)

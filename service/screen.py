@@ -10,7 +10,10 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from ..policies.curve_bootstrap import CurveNumber
+from ..policies.policy_curve import PolicyCurve
 from ..policies.replay import ReplayReport
+from ..policies.report_of_replay import Against
 from ..router.decisions import Action, Comparison, Result, TrailStep
 from ..router.signals import Estimate, Reading, Signal, Unavailable
 from .streams import plain
@@ -154,8 +157,13 @@ def advice_lines(advice: tuple[str, ...]) -> RenderableType:
     return Group(*[Text(plain(f"• {line}")) for line in advice])
 
 
-def replay_table(report: ReplayReport, names: tuple[str, ...]) -> RenderableType:
-    """The gate beside the baselines, and what it did."""
+def replay_table(
+    report: ReplayReport,
+    names: tuple[str, ...],
+    curve: PolicyCurve | None = None,
+    against: Against | None = None,
+) -> RenderableType:
+    """The gate beside the baselines, what it did, and how its kind of policy fares throughout."""
     table = Table(title=f"{report.n} questions", title_justify="left")
     for column, justify in (("", "left"), ("quality", "right"), ("cost per question", "right")):
         table.add_column(column, justify=justify)  # type: ignore[arg-type] # a Literal to rich
@@ -166,16 +174,59 @@ def replay_table(report: ReplayReport, names: tuple[str, ...]) -> RenderableType
         table.add_row(name, f"{baseline.quality:.3f}", cost_words(baseline.cost))
     facts = Table.grid(padding=(0, 2))
     for label, name in (
-        ("answered", "gated_share"),
-        ("wrong among the answered", "selective_risk"),
+        ("let through by a gate", "gated_share"),
+        ("wrong among these (selective risk)", "selective_risk"),
+        ("let through and wrong (joint risk)", "joint_risk"),
+        ("served and wrong (system risk)", "system_risk"),
+        ("abstained", "abstained_share"),
         ("asked a larger tier", "deferred_share"),
         ("accuracy of the surer half, less that of all", "selective_gain"),
     ):
         facts.add_row(label, _number(report, name))
     for rung, share in report.served_from.items():
         seen = "with passages" if rung.retrieved else "closed book"
-        facts.add_row(f"answered by {names[rung.tier]} {seen}", f"{share:.3f}")
-    return Group(table, facts)
+        facts.add_row(f"served by {names[rung.tier]} {seen}", f"{share:.3f}")
+    for label, name in _CURVE_LABELS if curve is not None else ():
+        facts.add_row(label, _curve_number(curve, name))
+    parts: list[RenderableType] = [table, facts]
+    if against is not None:
+        parts.append(_differences(against))
+    return Group(*parts)
+
+
+_CURVE_LABELS = (
+    ("quality over cost at all settings (nAUC, random mix .5)", "nauc"),
+    ("order of deferral (APGR, random .5)", "apgr"),
+    ("mean quality on the hull (AIQ)", "aiq"),
+    ("quality per cost above always-large (IBC lift)", "ibc_lift"),
+)
+
+
+def _curve_number(curve: PolicyCurve | None, name: str) -> str:
+    number = None if curve is None else curve.numbers[name]
+    if not isinstance(number, CurveNumber):
+        return "undefined" if number is None else plain(f"undefined: {number.reason}")
+    if number.interval is None:
+        return f"{number.value:.3f}"
+    low, high = number.interval
+    return f"{number.value:.3f} [{low:.3f}, {high:.3f}]"
+
+
+def _differences(against: Against) -> RenderableType:
+    """Both replays' numbers on the same draws of questions."""
+    table = Table(title=plain(f"against {against.name}"), title_justify="left")
+    table.add_column("")
+    for column in ("this", "other", "difference"):
+        table.add_column(column, justify="right")
+    for name, one in against.differences.items():
+        low, high = one.interval
+        table.add_row(
+            name,
+            f"{one.first:.4g}",
+            f"{one.second:.4g}",
+            f"{one.value:+.3g} [{low:+.3g}, {high:+.3g}]",
+        )
+    return table
 
 
 def _number(report: ReplayReport, name: str, *, money: bool = False) -> str:

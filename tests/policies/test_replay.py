@@ -6,15 +6,15 @@ import math
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from surefoot.policies.baselines import baselines
-from surefoot.policies.fit import default_prices, fit_uncertified
+from surefoot.policies.entry import FixedEntry
+from surefoot.policies.fit import Prices, fit_uncertified
 from surefoot.policies.outcomes import Outcome, OutcomeTable, read_outcomes
+from surefoot.policies.profile import FittedRung, FittedTier, Profile
 from surefoot.policies.recorded import Replayer
 from surefoot.policies.replay import (
     ReplayReport,
@@ -22,17 +22,16 @@ from surefoot.policies.replay import (
     replay_all,
     replay_profile,
     replay_report,
-    serve,
     serve_table,
 )
 from surefoot.policies.table_facts import fit_settings
 from surefoot.policies.threshold import RungRule, ThresholdPolicy
-from surefoot.router.decisions import Action, Buy, Choice, Decision, Rung
+from surefoot.router.assessing import BareAssessor
+from surefoot.router.decisions import Action, Rung
 from surefoot.router.errors import UsageError
-from surefoot.router.protocols import Situation
-from surefoot.router.signals import Estimate
+from surefoot.router.risk.tie_break import tie_break
 
-from .worlds import outcome, shuffled, six_questions, six_replayer, stored, table_of
+from .worlds import outcome, shuffled, six_questions, six_replayer, six_rules, stored, table_of
 
 
 def six_report(rows: Sequence[Outcome], floor: float | None = None) -> ReplayReport:
@@ -98,7 +97,7 @@ def test_each_question_by_hand() -> None:
     served = replay_all(table_of(rows), six_replayer(rows))
 
     assert served[1] == Served(
-        "q2", Rung(0, 0, False), 1.0, 1.5, 1.0, 0, 0.85, 1.0, (Rung(0, 0, False),)
+        "q2", Rung(0, 0, False), 1.0, 1.5, 1.0, 0, 0.85, 1.0, (Rung(0, 0, False),), True
     )
     visited = (Rung(0, 0, False), Rung(0, 1, True), Rung(1, 1, True))
     assert served[5] == Served("q6", None, None, 13.5, 7.0, 1, 0.5, 0.0, visited)
@@ -167,6 +166,117 @@ def test_without_any_estimate_the_accuracies_are_undefined() -> None:
     assert report.selective_accuracy_50 is report.accuracy_100 is report.selective_gain is None
 
 
+# --- let through by a gate, handed over, or neither -----------------------------------------------
+# The same six questions before a large tier without a gate: whatever reaches it is served, and
+# nothing vouches for it. q6 reaches it with passages and is right (13.5), q4 and q5 as before.
+
+
+def handed_over(rows: Sequence[Outcome]) -> list[Served]:
+    rules = tuple(replace(rule, gated=rule.tier == 0) for rule in six_rules())
+    policy = ThresholdPolicy(rules, ("small", "large"))
+    assessor = BareAssessor(("paid", "free"))
+    return replay_all(
+        table_of(rows), Replayer(table_of(rows), ("small", "large"), policy, assessor)
+    )
+
+
+def test_an_ungated_last_tier_is_served_and_not_gated_by_hand() -> None:
+    rows = six_questions()
+    served = handed_over(rows)
+    report = replay_report(table_of(rows), served)
+
+    assert [one.gated for one in served] == [True, True, True, False, False, False]
+    assert all(one.rung is not None for one in served)
+    assert report.gated_share == pytest.approx(3 / 6)
+    assert report.selective_risk == pytest.approx((0 + 1 + 0) / 3)
+    assert report.joint_risk == pytest.approx(1 / 6)
+    assert report.system_risk == pytest.approx((0 + 1 + 0 + 0 + 0.5 + 0) / 6)
+    assert report.abstained_share == 0.0
+    assert report.quality == pytest.approx(4.5 / 6)
+    assert sum(report.served_from.values()) == pytest.approx(1.0)
+    assert report.intervals["gated_share"][1] < 1.0 == report.intervals["abstained_share"][0] + 1.0
+
+
+def test_an_abstention_is_charged_in_the_system_risk_alone() -> None:
+    rows = six_questions()
+    table, served = table_of(rows), replay_all(table_of(rows), six_replayer(rows))
+    free, dear = (replay_report(table, served, abstention_loss=a) for a in (0.0, 0.4))
+
+    assert free.system_risk == pytest.approx(1.5 / 6)
+    assert dear.system_risk == pytest.approx((1.5 + 0.4 * 1) / 6)
+    assert replace(dear, system_risk=free.system_risk, intervals=free.intervals) == free
+    assert dear.intervals["system_risk"] != free.intervals["system_risk"]
+
+
+# --- profiles ------------------------------------------------------------------------------------
+
+
+def profile_of(*rungs: FittedRung, entry: FixedEntry | None = None, seed: int = 0) -> Profile:
+    tiers = (FittedTier("small"), FittedTier("large"))
+    return Profile(tiers, rungs, entry=entry, tie_seed=seed)
+
+
+def by_signal(threshold: float, tie: float = 0.0) -> tuple[FittedRung, ...]:
+    """Two tiers by `s`, the large one ungated."""
+    small, large = (FittedRung(tier, False, 0.0, (), (), ()) for tier in (0, 1))
+    return tuple(
+        replace(rung, retrieved=seen)
+        for rung in (
+            replace(small, threshold=threshold, tie=tie, then=(Action.ESCALATE,), score="s"),
+            replace(large, gated=False),
+        )
+        for seen in (False, True)
+    )
+
+
+def two_tiers(n: int) -> OutcomeTable:
+    return table_of(
+        outcome(f"q{i}", tier, cost=1.0 + 9.0 * tier, signals={"s": 0.5})
+        for i in range(n)
+        for tier in (0, 1)
+    )
+
+
+def test_a_profile_is_replayed_from_its_entry_on() -> None:
+    table = two_tiers(5)
+    from_below = serve_table(table, profile_of(*by_signal(0.9)))
+    above = serve_table(table, profile_of(*by_signal(0.9), entry=FixedEntry(1, "large")))
+
+    assert {one.cost for one in from_below} == {11.0}
+    assert {one.cost for one in above} == {10.0}
+    assert {one.visited for one in above} == {(Rung(1, 0, False),)}
+
+
+def test_ties_fall_by_the_seed_of_the_profile() -> None:
+    table = two_tiers(200)
+    served = {
+        seed: serve_table(table, profile_of(*by_signal(0.5, tie=0.3), seed=seed)) for seed in (1, 2)
+    }
+
+    for seed, found in served.items():
+        assert [one.gated for one in found] == [
+            tie_break(seed, one.query_id) >= 0.3 for one in found
+        ]
+    assert served[1] != served[2]
+
+
+def test_a_gate_that_reads_what_the_table_lacks_is_an_error() -> None:
+    profile = profile_of(*by_signal(0.5))
+    table = table_of(
+        outcome(f"q{i}", tier, signals={"other": 0.5}) for i in range(3) for tier in (0, 1)
+    )
+
+    with pytest.raises(UsageError, match="the gate of small reads s; the table's signals are oth"):
+        serve_table(table, profile)
+
+
+def test_a_table_of_more_tiers_is_an_error_that_counts_them() -> None:
+    table = table_of(outcome("q", tier) for tier in range(3))
+
+    with pytest.raises(UsageError, match="the outcome table has 3 tiers, the profile 2"):
+        serve_table(table, profile_of(*by_signal(0.5)))
+
+
 # --- intervals and order -------------------------------------------------------------------------
 
 
@@ -192,7 +302,7 @@ def test_every_defined_number_has_an_interval_around_it() -> None:
 def served_share(right: int, n: int) -> list[Served]:
     rung = Rung(0, 0, False)
     return [
-        Served(f"q{i}", rung, float(i >= right), 2.0, 1.0, 0, 0.5, float(i >= right), (rung,))
+        Served(f"q{i}", rung, float(i >= right), 2.0, 1.0, 0, 0.5, float(i >= right), (rung,), True)
         for i in range(n)
     ]
 
@@ -286,82 +396,19 @@ def test_replay_equals_a_plain_simulation(
 # --- stored tables -------------------------------------------------------------------------------
 
 
-def pair(name: str, small: int, large: int) -> OutcomeTable:
-    """Two tiers of a stored table, numbered 0 and 1."""
-    table = read_outcomes(stored(name))
-    tiers = {small: 0, large: 1}
-    return table_of(replace(row, tier=tiers[row.tier]) for row in table.rows() if row.tier in tiers)
-
-
-class Cascade:
-    """Reads the small tier's signal on every request, the large tier's never."""
-
-    def __init__(self, threshold: float) -> None:
-        self.threshold = threshold
-
-    def decide(self, situation: Situation) -> Choice:
-        if situation.rung.tier == 1:
-            return Decision(Action.ANSWER, "the last tier is not gated")
-        if isinstance(situation.estimate, Estimate):
-            sure = situation.estimate.p >= self.threshold
-            return Decision(Action.ANSWER if sure else Action.ESCALATE, "the threshold")
-        return Buy(situation.buy[0].signal, "it has a price")
-
-
-def cost_axis_nauc(table: OutcomeTable, steps: int = 16) -> float:
-    """(Mean quality over the costs between the tiers - the small one's) / (large - small).
-
-    On the achieved curve, which begins with the small tier ungated; no hull.
-    """
-    ungated = baselines(table, 0.0)
-    small, large = ungated["always-small"], ungated["always-large"]
-    values = sorted(row.signals[table.signals[0]] or 0.0 for row in table.rows() if row.tier == 0)
-    bounds = [values[round(step * (len(values) - 1) / steps)] for step in range(steps + 1)]
-    replayer = Replayer(table, ("small", "large"), Cascade(0.0))
-    curve = [(small.cost, small.quality)]
-    for bound in [*bounds, 1.1]:
-        served = [serve(table, replayer, name, Cascade(bound)) for name in table.queries]
-        cost = math.fsum(one.cost for one in served) / len(served)
-        curve.append((cost, 1 - math.fsum(one.loss or 0.0 for one in served) / len(served)))
-    mean = area(curve, large.cost) / (large.cost - small.cost)
-    return (mean - small.quality) / (large.quality - small.quality)
-
-
-def area(curve: Sequence[tuple[float, float]], end: float) -> float:
-    """Integral of the piecewise linear curve up to `end`, level after its last point."""
-    total = 0.0
-    last = (max(end, curve[-1][0]), curve[-1][1])
-    for (x0, y0), (x1, y1) in pairwise([*curve, last]):
-        stop = min(x1, end)
-        if stop > x0:
-            y_stop = y0 + (y1 - y0) * (stop - x0) / (x1 - x0)
-            total += (stop - x0) * (y0 + y_stop) / 2
-    return total
-
-
-@pytest.mark.parametrize(
-    ("name", "small", "large", "figure"),
-    [
-        ("llama_mmlu_test", 1, 3, 0.573),
-        ("llama_triviaqa_test", 1, 3, 0.378),
-    ],
-)
-def test_areas_under_the_stored_cascades(name: str, small: int, large: int, figure: float) -> None:
-    # TriviaQA's signal has a price: charged nowhere, it would lift its figure to 0.66.
-    assert cost_axis_nauc(pair(name, small, large)) == pytest.approx(figure, abs=0.01)
-
-
 def test_a_gate_fitted_on_stored_rows_beats_the_random_mix_on_others() -> None:
     train = read_outcomes(stored("llama_mmlu_train"))
     test = read_outcomes(stored("llama_mmlu_test"))
-    profile = fit_uncertified(train, fit_settings(train, default_prices(train), 0), {})
+    prices = Prices(error=0.002, abstain=0.002)  # ten answers of the largest tier
+    profile = fit_uncertified(train, fit_settings(train, prices, 0), {})
     calls: list[tuple[str, int, int]] = []
     report = replay_profile(test, profile, progress=lambda *call: calls.append(call))
 
     mix = report.baselines["random-mix"]
     assert mix.cost == pytest.approx(report.cost)
     assert report.intervals["quality"][0] > mix.quality + 0.02
-    assert report.cost < report.baselines["always-large"].cost
+    assert report.cost < 0.5 * report.baselines["always-large"].cost
+    assert profile.entry is not None and report.deferred_share == 1.0
     assert report.selective_gain is not None and report.intervals["selective_gain"][0] > 0
     assert calls[-1] == ("replaying questions", len(test.queries), len(test.queries))
     few = test.only(random.Random(0).sample(sorted(test.queries), 50))

@@ -128,12 +128,104 @@ def test_replay_writes_a_report(here: Here, table: Path, profile: Path) -> None:
     done = here("replay", table, "--profile", profile, "--report", "report", "--json")
     report = json.loads(Path("report/replay.json").read_text())
     assert report == done.document
-    for name in ("cost_quality.png", "risk_coverage.png"):
-        assert Path("report", name).read_bytes().startswith(b"\x89PNG")
+    assert sorted(path.name for path in Path("report").iterdir()) == ["replay.json", "report.html"]
+    page = Path("report/report.html").read_text()
+    assert page.startswith("<!DOCTYPE html>") and "<svg" in page and "src=" not in page
+    assert f"{100 * report['quality']:.1f} %" in page and report["profile"] in page
     assert report["n"] == QUESTIONS
     served = sum(rung["share"] for rung in report["served_from"])
-    assert served == pytest.approx(report["gated_share"])
-    assert report["gated_share"] + report["abstained_share"] == pytest.approx(1.0)
+    assert served + report["abstained_share"] == pytest.approx(1.0)
+    assert report["gated_share"] <= served + 1e-12
+
+
+def test_the_areas_of_a_replay_have_intervals(here: Here, table: Path, profile: Path) -> None:
+    document = here("replay", table, "--profile", profile, "--json", "--seed", "3").document
+    for name in ("nauc", "apgr", "aiq"):
+        low, high = document["intervals"][name]
+        assert low <= document[name] <= high
+    again = here("replay", table, "--profile", profile, "--json", "--seed", "3").document
+    other = here("replay", table, "--profile", profile, "--json").document
+    assert again == document
+    assert other["nauc"] == document["nauc"] and other["intervals"] != document["intervals"]
+
+
+def test_two_profiles_on_the_same_questions(here: Here, table: Path, profile: Path) -> None:
+    fitted = here("fit", table, "--uncertified", "--out", "other.json", "--error-price", "1e-5")
+    assert fitted.code == 0
+    command = ("replay", table, "--profile", profile, "--against", "other.json")
+    done = here(*command, "--report", "report", "--json").document
+    alone = here("replay", table, "--profile", "other.json", "--json").document
+    for name in ("quality", "cost", "gated_share", "system_risk"):
+        compared = done["against"][name]
+        assert set(compared) == {"first", "second", "difference", "interval", "share_above"}
+        assert compared["first"] == pytest.approx(done[name])
+        assert compared["second"] == pytest.approx(alone[name])
+        assert compared["difference"] == pytest.approx(done[name] - alone[name])
+        low, high = compared["interval"]
+        slack = 1e-9 * abs(compared["difference"])  # of sums in another order
+        assert low - slack <= compared["difference"] <= high + slack
+    assert "other.json" in Path("report/report.html").read_text()
+    shown = here(*command)
+    assert shown.code == 0 and "against other.json" in shown.out
+
+
+def test_a_certificate_is_told_beside_the_risk_of_this_table(here: Here, tmp_path: Path) -> None:
+    rows = [
+        {
+            "query_id": f"q{number}",
+            "tier": tier,
+            "round": 0,
+            "retrieved": False,
+            "answer": "yes",
+            "loss": float(number % 20 == 0 and tier == 0),
+            "cost": 1.0 + 9.0 * tier,
+            "latency_s": None,
+            "signals": {"s": 0.1 + 0.002 * number},
+        }
+        for number in range(200)
+        for tier in (0, 1)
+    ]
+    Path("o.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    target = ("--risk", "selective", "--alpha", "0.1", "--fallback", "last-tier")
+    assert here("fit", "o.jsonl", *target, "--out", "c.json").code == 0
+    shown = here("replay", "o.jsonl", "--profile", "c.json")
+    words = " ".join(shown.out.split())
+    assert shown.code == 0
+    assert "certified: selective risk at most 0.1:" in words
+    assert "beside the 0.1 certified" in words
+    assert "uncertified" not in words
+    document = here("replay", "o.jsonl", "--profile", "c.json", "--json").document
+    assert document["certificate"]["alpha"] == 0.1
+    assert document["latency_s"] is None
+    assert f"selective risk on this table: {document['selective_risk']:.4f}" in words
+
+
+def test_a_table_that_the_profile_does_not_fit(here: Here, table: Path, profile: Path) -> None:
+    rows = [json.loads(line) for line in table.read_text().splitlines()]
+    renamed = [{**row, "signals": {"mine": 0.5}} for row in rows]
+    unjudged = [{**row, "loss": None} for row in rows]
+    third = [{**row, "tier": 2} for row in rows if row["tier"] == 1]
+    for name, content, words in (
+        ("renamed", renamed, ("reads perplexity", "signals are mine")),
+        ("unjudged", unjudged, ("has no loss", "judge it first")),
+        ("third", [*rows, *third], ("has 3 tiers, the profile 2",)),
+    ):
+        path = Path(f"{name}.jsonl")
+        path.write_text("".join(json.dumps(row) + "\n" for row in content))
+        here("replay", path, "--profile", profile).check_complaint(2, *words)
+
+
+def test_texts_of_questions_come_from_a_file(here: Here, table: Path, profile: Path) -> None:
+    texts = Path("texts.jsonl")
+    texts.write_text(
+        '{"query_id": "q0", "question": "Who?"}\n{"query_id": "q1", "prompt": "Why?"}\n'
+    )
+    command = ("replay", table, "--profile", profile, "--questions", texts, "--json")
+    assert here(*command).code == 0
+    texts.write_text('{"query_id": "q0", "question": "Who?"}\n{"query_id": "q1"}\n')
+    here(*command).check_complaint(2, "texts.jsonl:2", "prompt")
+    texts.write_text('{"query_id": "q0", "prompt": "a"}\n{"query_id": "q0", "prompt": "b"}\n')
+    here(*command).check_complaint(2, "texts.jsonl:2", "occurs twice")
 
 
 def test_a_report_that_cannot_be_written(here: Here, table: Path, profile: Path) -> None:
@@ -173,7 +265,8 @@ def test_ask_decides_by_the_profile_and_refuses_another_deployment_s(
     here: Here, endpoint: Endpoint, tmp_path: Path
 ) -> None:
     table = write_outcomes(tmp_path / "o.jsonl", models=("openai:small", "openai:large"))
-    assert here("fit", table, "--uncertified", "--out", "profile.json").code == 0
+    prices = ("--error-price", "1e-5")  # ten small drafts: the small tier is asked first
+    assert here("fit", table, "--uncertified", "--out", "profile.json", *prices).code == 0
     config = write_config(tmp_path, endpoint, policy='profile = "profile.json"')
     answered = here("ask", FRANCE, "--config", config, "--json")
     assert answered.code == 0
