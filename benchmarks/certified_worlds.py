@@ -17,6 +17,7 @@ import numpy as np
 
 sys.path.insert(0, str(FilePath(__file__).parents[1]))
 
+from surefoot.policies.path_search import candidate_paths
 from tests.policies.simulated_worlds import adversarial, world_a, world_a_graded, world_b
 from tests.policies.test_certifying import (
     BIG,
@@ -27,12 +28,12 @@ from tests.policies.test_certifying import (
     violations,
 )
 
-from surefoot.policies.path_search import candidate_paths
-
 
 def main() -> None:
     trials = int(sys.argv[1]) if len(sys.argv) > 1 else 200
-    print(f"{trials} trials a row; violation: true risk above .10; s.e. of the violation in brackets")
+    print(
+        f"{trials} trials a row; violation: true risk above .10; s.e. of the violation in brackets"
+    )
     began = time.process_time()
     for name, world, target in (
         ("two tiers, 0/1", world_a, SELECTIVE),

@@ -19,7 +19,7 @@ from .calibrating import CalibratedRung, calibrate_rungs
 from .choosing import Calibrating
 from .entry import FixedEntry, PriorEntry
 from .fit_advice import advice_on_table
-from .fit_basis import fit_basis
+from .fit_basis import FitBasis, fit_basis
 from .fit_step_values import fit_step_values
 from .fitted import FittedCalibrator
 from .fitted_prior import fitted_prior
@@ -33,6 +33,7 @@ from .profile import FittedRung, FittedTier, Profile
 from .scores import estimated_scores, to_buy_by_kind
 from .threshold import RungRule
 from .value_rules import ValueRules
+from .way import Way
 
 __all__ = [
     "FitSettings",
@@ -103,7 +104,8 @@ def fit_uncertified(
     calibrators = {(rung.tier, rung.retrieved): rung.calibrators for rung in rungs}
     if settings.policy != "threshold":
         found = _by_values(ladders, scores, settings, fitted_on, calibrators, questions)
-        return replace(found, advice=_on_table(table, rungs, settings))
+        _, advice, _ = _on_table(table, rungs, settings, None)
+        return replace(found, advice=advice)
     nobody = np.zeros(len(ladders.queries))  # estimates are cut without a draw among equals
     search = PriceSearch(
         {
@@ -116,6 +118,8 @@ def fit_uncertified(
         progress=progress,
     )
     best = search.best()
+    basis, advice, way = _on_table(table, rungs, settings, questions)
+    routes = way is not None and way.kind in ("prior", "prior and gate")
     rules = path_rules(best.path, best.cuts, signals=to_buy_by_kind(ladders, scores))
     first = best.path[0].tier
     return Profile(
@@ -124,18 +128,23 @@ def fit_uncertified(
         estimators=settings.estimators,
         floor=settings.prices.floor,
         prices={"error": settings.prices.error, "abstain": settings.prices.abstain},
-        advice=_advice(search, names, table.rounds) + _on_table(table, rungs, settings),
+        advice=_advice(search, names, table.rounds) + advice,
         fitted_on=fitted_on,
         entry=FixedEntry(first, names[first]) if first else None,
+        prior=basis.prior.prior if routes and basis.prior is not None else None,
+        way=way,
     )
 
 
 def _on_table(
-    table: OutcomeTable, rungs: tuple[CalibratedRung, ...], settings: FitSettings
-) -> tuple[str, ...]:
+    table: OutcomeTable,
+    rungs: tuple[CalibratedRung, ...],
+    settings: FitSettings,
+    questions: Mapping[str, str] | None,
+) -> tuple[FitBasis, tuple[str, ...], Way | None]:
     names = tuple(tier.name for tier in settings.tiers)
-    basis = fit_basis(table, rungs, seed=settings.seed)
-    return advice_on_table(basis, names, seed=settings.seed)
+    basis = fit_basis(table, rungs, seed=settings.seed, questions=questions)
+    return basis, *advice_on_table(basis, names, seed=settings.seed)
 
 
 def _by_values(

@@ -13,6 +13,7 @@ from .break_even import break_evens
 from .fit_basis import FitBasis
 from .policy_families import GateFamilies, PriorRouting, united
 from .reached import LastTier
+from .way import Way, chosen_way
 from .worth import Ends, worths
 
 __all__ = ["advice_on_table", "last_tier"]
@@ -26,11 +27,13 @@ def last_tier(basis: FitBasis) -> LastTier:
     return _always(basis, basis.ladders.tiers - 1)
 
 
-def advice_on_table(basis: FitBasis, names: tuple[str, ...], *, seed: int) -> tuple[str, ...]:
-    """Break-even of every pair of tiers, saturated signals, which way pays, what would decide."""
+def advice_on_table(
+    basis: FitBasis, names: tuple[str, ...], *, seed: int
+) -> tuple[tuple[str, ...], Way | None]:
+    """Break-even of every pair of tiers, saturated signals, what would decide; and the best way."""
     ladders = basis.ladders
     if ladders.tiers < 2 or not _FEWEST <= len(ladders.queries) <= _MOST:
-        return tuple(one.words for one in advice_on_saturation(ladders, names))
+        return tuple(one.words for one in advice_on_saturation(ladders, names)), None
     pairs = break_evens(ladders, basis.scores, prior=basis.prior_rows, seed=seed)
     families = united(
         GateFamilies(ladders, basis.scores, basis.u, seed=seed, prior=basis.prior_rows),
@@ -45,7 +48,7 @@ def advice_on_table(basis: FitBasis, names: tuple[str, ...], *, seed: int) -> tu
         *advice_on_saturation(ladders, names),
         *advice_on_certainty(pairs, names),
     )
-    return tuple(one.words for one in advice)
+    return tuple(one.words for one in advice), chosen_way(pairs, basis.tier_costs)
 
 
 def _always(basis: FitBasis, tier: int) -> LastTier:

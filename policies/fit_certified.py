@@ -221,7 +221,7 @@ class _Fitting:
         # Those that the gate uses may be fitted on the part that was set aside alone.
         rungs = self.rungs if self.is_raw else self._calibrated_on(table, needed=False)
         basis = fit_basis(table, rungs, seed=self.settings.seed)
-        return advice_on_table(basis, self.names, seed=self.settings.seed)
+        return advice_on_table(basis, self.names, seed=self.settings.seed)[0]
 
     def _own_tuned(self) -> tuple[str, ...]:
         return self.tuned if self.promise.tune is None else ()

@@ -24,6 +24,7 @@ from .reaching_targets import reach_cost, reach_quality
 from .scores import raw_scores
 from .target_settings import Setting, setting_entry, setting_rules
 from .targets import MeanCost, QualityKept, ShareDeferred, TargetReport
+from .way import Way
 
 if TYPE_CHECKING:
     from .ladders import Floats
@@ -78,7 +79,7 @@ def fit_target(
     )
     basis = fit_basis(table, rungs, seed=settings.seed, questions=questions)
     names = tuple(tier.name for tier in settings.tiers)
-    advice = advice_on_table(basis, names, seed=settings.seed)
+    advice, way = advice_on_table(basis, names, seed=settings.seed)
     if isinstance(target, ShareDeferred):
         setting, report, considered = _deferral(target, basis, traffic, settings.seed)
         reached = True
@@ -91,7 +92,7 @@ def fit_target(
             (one.family, f"saves {one.saving:.1%}, keeps {one.quality_kept:.1%} of the quality")
             for one in found.considered
         )
-    profile = _profile(setting, basis, settings, advice, fitted_on)
+    profile = _profile(setting, way, basis, settings, advice, fitted_on)
     return TargetFit(profile, report, considered, reached)
 
 
@@ -155,6 +156,7 @@ def _traffic_scores(traffic: OutcomeTable, basis: FitBasis) -> Floats | None:
 
 def _profile(
     setting: Setting,
+    way: Way | None,
     basis: FitBasis,
     settings: FitSettings,
     advice: tuple[str, ...],
@@ -164,6 +166,7 @@ def _profile(
     rules = setting_rules(setting, len(names), signals=basis.bought, scores=basis.compared)
     entry = setting_entry(setting, names, basis.tier_costs, seed=settings.seed)
     uses_prior = setting.trade is not None and setting.share > 0.0
+    uses_prior |= way is not None and way.kind in ("prior", "prior and gate")
     return Profile(
         tiers=settings.tiers,
         rungs=fitted_rungs(rules, basis.calibrators, len(names)),
@@ -174,4 +177,5 @@ def _profile(
         entry=entry,
         tie_seed=settings.seed,
         prior=basis.prior.prior if uses_prior and basis.prior is not None else None,
+        way=way,
     )

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from ..router.errors import UsageError
-from .monitor_evidence import MonitorEvidence, Promise, RungScores
+from .monitor_evidence import MonitorEvidence, Promise, RungScores, is_judged
 from .monitor_feed import LoggedRequest, logged_requests
 from .monitor_report import MonitorReport, RiskMethod, report_on
 from .monitor_state import MonitorEvent, MonitorState, moved
@@ -123,7 +123,8 @@ def _begun(
     if evidence is not None and is_current and evidence.process.steps:
         return evidence if least is None else replace(evidence, least=least)
     if least is None:  # from the draws' design alone: no label is looked at
-        least = min((r.propensity for r in requests if r.propensity), default=1.0)
+        judged = (r.propensity for r in requests if is_judged(r, promise))
+        least = min((one for one in judged if one), default=1.0)
     fresh = MonitorEvidence.begin(
         promise, rungs, least=least, between=told.between, drift_level=told.drift_level
     )

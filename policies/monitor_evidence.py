@@ -15,7 +15,14 @@ from ..router.risk.targets import RiskKind
 from .monitor_feed import FeedProgress, LoggedRequest, unread
 from .outcomes import Outcome
 
-__all__ = ["AuditCounts", "MonitorEvidence", "Promise", "RungScores", "rung_scores"]
+__all__ = [
+    "AuditCounts",
+    "MonitorEvidence",
+    "Promise",
+    "RungScores",
+    "is_judged",
+    "rung_scores",
+]
 
 _DAY_S = 86_400.0
 
@@ -223,6 +230,11 @@ class MonitorEvidence:
         )
 
 
+def is_judged(request: LoggedRequest, promise: Promise) -> bool:
+    """Whether the promise speaks of the answer, so that a label of it counts."""
+    return request.ending == "gated" or (promise.kind == "system" and request.ending == "ungated")
+
+
 def _known_loss(
     request: LoggedRequest, promise: Promise, *, is_new: bool
 ) -> tuple[float, float] | None:
@@ -230,8 +242,7 @@ def _known_loss(
 
     None where it is not known, where it is none of the promise's, or where it was counted before.
     """
-    judged = request.ending == "gated" or (promise.kind == "system" and request.ending == "ungated")
-    if judged:
+    if is_judged(request, promise):
         if request.loss is None or not request.propensity:
             return None
         return request.loss, request.propensity

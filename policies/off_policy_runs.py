@@ -62,7 +62,7 @@ def nothing_needed(rung: Rung) -> frozenset[str]:
 
 def profile_needs(profile: Profile, logged: frozenset[str]) -> Needs:
     """What the preferred calibrators read, and signals to buy that the logs have never seen."""
-    policy = profile.policy()
+    policy = None if profile.values is not None else profile.thresholds()
     parts = {
         (rung.tier, rung.retrieved): frozenset(
             part for fitted in rung.calibrators[:1] for part in fitted.parts
@@ -71,13 +71,14 @@ def profile_needs(profile: Profile, logged: frozenset[str]) -> Needs:
     }
 
     def needs(rung: Rung) -> frozenset[str]:
+        read = parts.get((rung.tier, rung.retrieved), frozenset())
+        if policy is None:
+            return read  # a policy that weighs values reads the estimates, and has no rules
         rule = policy.rule(rung)
         if not rule.gated:
             return frozenset()  # whatever it writes is served: nothing is read for it
         unseen = frozenset(band.signal for band in rule.buy) - logged
-        if rule.score is not None:
-            return unseen | {rule.score}
-        return unseen | parts.get((rung.tier, rung.retrieved), frozenset())
+        return unseen | (read if rule.score is None else {rule.score})
 
     return needs
 

@@ -84,7 +84,9 @@ def _refuse_gaps(began: Mapping[int, int], file: str) -> None:
             raise BadInput(words, file=file, line=began[tier], field="tier")
 
 
-def _plain_row(data: Mapping[str, Any], file: str, line: int, is_log: bool) -> Outcome | None:
+def _plain_row(
+    data: Mapping[str, Any], file: str, line: int, is_log: bool = False
+) -> Outcome | None:
     """The row at a quick look, None where only a closer one can tell what it says.
 
     A table of a million rows is read in the time that this takes. Whatever it takes, `_checked_row`
@@ -162,7 +164,7 @@ def _extra(data: Mapping[str, Any]) -> Mapping[str, Any]:
     return {name: value for name, value in data.items() if name not in _KNOWN}
 
 
-def _checked_row(data: Mapping[str, Any], file: str, line: int, is_log: bool) -> Outcome:
+def _checked_row(data: Mapping[str, Any], file: str, line: int, is_log: bool = False) -> Outcome:
     """The row field by field. Raises BadInput at the first that cannot be taken."""
     fields = RowChecks(data, file, line, is_log=is_log)
     query_id, retrieved, loss = fields.query_id(), fields.flag("retrieved"), fields.loss()

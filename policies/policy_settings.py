@@ -35,6 +35,7 @@ from .paths import Path, Stage, Stages, stages_of, walk
 from .profile import Profile
 from .routing_levels import entered_tiers, open_tiers, prior_values
 from .trade_levels import traded
+from .way import Way
 
 if TYPE_CHECKING:
     import numpy as np
@@ -89,6 +90,8 @@ def _thresholds(
     questions: Mapping[str, str] | None,
 ) -> Settings:
     """Settings of thresholds, and of the entry before them."""
+    if profile.way is not None:
+        return _by_way(table, ladders, profile, profile.way, questions)
     inside = profile.entry.inside if isinstance(profile.entry, MixedEntry) else profile.entry
     if isinstance(inside, PriorEntry) and profile.prior is not None:
         return _routed(table, ladders, profile, inside, questions)
@@ -100,6 +103,29 @@ def _thresholds(
         if len(path) > 1:
             return _walked(profile, _stages(table, ladders, profile, path))
     return _by_lot(ladders, first)
+
+
+def _by_way(
+    table: OutcomeTable,
+    ladders: Ladders,
+    profile: Profile,
+    way: Way,
+    questions: Mapping[str, str] | None,
+) -> Settings:
+    """What orders the traffic best, at all levels, whichever setting of it the profile serves."""
+    if way.kind == "lot":
+        return _by_lot(ladders, 0)
+    last = len(profile.names) - 1
+    path = (Stage(0, 0), Stage(last, 0))
+    if way.kind == "gate":
+        return _walked(profile, _stages(table, ladders, profile, path))
+    entry = PriorEntry(profile.names, way.costs, 1.0)
+    stages = _stages(table, ladders, profile, path)
+    values = prior_values(table, profile, entry, ladders.queries, questions)
+    entered = entered_tiers(values, entry, (0, last), stages.u, levels())
+    if way.kind == "prior":
+        return _served_by(ladders, entered)
+    return _walked(profile, stages, (entered > 0).astype(int))
 
 
 def _values(
@@ -169,13 +195,18 @@ def _routed(
 
 def _entered(ladders: Ladders, profile: Profile, open_: tuple[int, ...], entered: Ints) -> Settings:
     """Where the entry tier answers."""
-    import numpy as np
-
     policy = profile.thresholds()
     if any(len(profile_path(policy, tier, ladders.rounds)) > 1 for tier in open_):
         raise UsageError("the first tier of the entry has no gate, and a later one has")
-    columns = np.zeros(len(profile.names), dtype=int)
-    for tier in open_:
+    return _served_by(ladders, entered)
+
+
+def _served_by(ladders: Ladders, entered: Ints) -> Settings:
+    """Each question answered by its tier, before any search; `entered` is (levels, questions)."""
+    import numpy as np
+
+    columns = np.zeros(ladders.tiers, dtype=int)
+    for tier in sorted(set(np.unique(entered).tolist())):
         tier_end(ladders, tier)
         columns[tier] = ladders.place(tier)
     rows = np.arange(len(ladders.queries))

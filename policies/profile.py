@@ -14,6 +14,7 @@ from ..router.decisions import Action
 from ..router.errors import BadInput, ProfileMismatch, UsageError
 from ..router.protocols import EntryPolicy, Estimator
 from ..router.tables import write_atomically
+from ..router.wire import decode, encode
 from .certificates import Certificate
 from .entry_files import EntryRule, entry_data, entry_of
 from .fitted import FittedCalibrator, calibrator_entry, calibrator_of
@@ -22,6 +23,7 @@ from .prior import QuestionPrior
 from .step_utility import UtilityPolicy
 from .threshold import BuyBand, RungRule, ThresholdPolicy
 from .value_rules import ValueRules, value_rules_data, value_rules_of
+from .way import Way
 
 __all__ = [
     "FittedCalibrator",
@@ -112,6 +114,7 @@ class Profile:
         tie_seed: of the draw among equal scores.
         prior: what is known of a question before any draft; None where nothing is.
         values: of a policy that weighs what steps are worth; None where thresholds decide.
+        way: what orders this traffic best; None where nobody has looked.
         extra: fields that this version does not know, kept as they came.
     """
 
@@ -128,6 +131,7 @@ class Profile:
     tie_seed: int = 0
     prior: QuestionPrior | None = None
     values: ValueRules | None = None
+    way: Way | None = None
 
     @property
     def kind(self) -> str:
@@ -261,6 +265,7 @@ def _body(profile: Profile, *, with_notes: bool = True) -> dict[str, Any]:
             **({} if profile.entry is None else {"entry": entry_data(profile.entry)}),
             **({"tie_seed": profile.tie_seed} if profile.tie_seed else {}),
             **({} if profile.values is None else {"values": value_rules_data(profile.values)}),
+            **({} if profile.way is None else {"way": encode(profile.way)}),
         },
         **({} if profile.prior is None else {"prior": profile.prior.to_data()}),
         "certificate": None if profile.certificate is None else profile.certificate.to_data(),
@@ -387,4 +392,5 @@ def _profile(data: Mapping[str, Any]) -> Profile:
         policy.get("tie_seed", 0),
         QuestionPrior.from_data(data["prior"]) if data.get("prior") else None,
         value_rules_of(policy["values"]) if policy.get("values") else None,
+        decode(Way, policy["way"]) if policy.get("way") else None,
     )

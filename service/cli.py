@@ -1,6 +1,7 @@
 """The command line: `surefoot COMMAND`. Each command lives in a module of its own.
 
-Exit codes: 0 done, 1 failed, 2 bad usage or bad input, 4 abstained (`ask` only), 130 interrupted.
+Exit codes: 0 done, 1 failed, 2 bad usage or bad input, 3 not certifiable (`fit`, `evaluate`) or
+revoked (`monitor`), 4 abstained (`ask` only), 130 interrupted.
 """
 
 from __future__ import annotations
@@ -24,8 +25,11 @@ _COMMANDS = {
     "score": "signals for recorded answers: one line of numbers for each",
     "estimators": "what can be read from an answer, what it needs and costs",
     "record": "draft every rung for a question set: the outcome table that `fit` reads",
-    "fit": "calibrate and choose a policy from recorded outcomes",
+    "fit": "calibrate, choose and certify a policy from recorded outcomes",
     "replay": "a policy over recorded outcomes, beside simple rules",
+    "monitor": "whether a certificate still holds, from logged traffic",
+    "evaluate": "a candidate profile, judged from logged traffic",
+    "next-labels": "which drafts to label next",
     "doctor": "what is configured, reachable and fitted",
 }
 _INTERRUPTED = 130
@@ -40,7 +44,8 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name not in _COMMANDS:
             return None
-        command = importlib.import_module(f".{name}_command", __package__).command
+        module = f".{name.replace('-', '_')}_command"
+        command = importlib.import_module(module, __package__).command
         assert isinstance(command, click.Command)
         return command
 

@@ -155,6 +155,17 @@ def test_the_least_propensity_is_stated_before_it_is_drawn_with() -> None:
     assert evidence(state).least == 0.05
 
 
+def test_an_audit_of_what_is_not_promised_does_not_weaken_the_bets() -> None:
+    promised = [*traffic(300, 0.3)]
+    rest = replace(promised[0], query_id="rest", tier=1, loss=None)
+    rest = replace(rest, extra={**rest.extra, "gated": False, "audited": False, "propensity": 0.01})
+    state, report = watched(table_of([*promised, rest]))
+    assert evidence(state).least == 0.2
+    assert report.risk.e_alarm is not None
+    whole, _ = watched(table_of([*promised, rest]), told=promise(kind="system"))
+    assert evidence(whole).least == 0.01
+
+
 def test_a_log_without_audits_does_not_fix_the_least_propensity() -> None:
     first, _ = watched(log(traffic(50, 0.1, propensity=0.0)))
     state, report = watched(log(traffic(300, 0.1, first=50)), first)

@@ -319,6 +319,17 @@ def test_a_bad_field_of_logged_traffic_is_named(
     assert (caught.value.line, caught.value.field) == (2, place)
 
 
+def test_a_log_may_wait_for_labels_and_tell_what_could_not_be_drawn(tmp_path: Path) -> None:
+    waiting = {**GOOD, **LOGGED, "loss": None}
+    undrawn = {**GOOD, "query_id": "q2", "loss": None, "audited": False, "propensity": 0}
+    table = read_outcomes(written(tmp_path, waiting, undrawn), is_log=True)
+    assert [row.loss for row in table.rows()] == [None, None]
+    assert [row.extra["propensity"] for row in table.rows()] == [0.25, 0]
+    for fields in ({"audited": True, "propensity": 0}, {"propensity": 2}, {"audited": 1}):
+        with pytest.raises(BadInput):
+            read_outcomes(written(tmp_path, {**undrawn, **fields}), is_log=True)
+
+
 def test_a_tier_that_nobody_knows_is_named(tmp_path: Path) -> None:
     path = written(tmp_path, GOOD, {**GOOD, "tier": 1}, {**GOOD, "tier": 2})
 

@@ -31,7 +31,19 @@ from .doors import PROGRAM, Here, run, write_config
 from .endpoint import Endpoint
 
 FRANCE = "What is the capital of France?"
-COMMANDS = ("ask", "chat", "score", "estimators", "record", "fit", "replay", "doctor")
+COMMANDS = (
+    "ask",
+    "chat",
+    "score",
+    "estimators",
+    "record",
+    "fit",
+    "replay",
+    "monitor",
+    "evaluate",
+    "next-labels",
+    "doctor",
+)
 
 
 # --- usage --------------------------------------------------------------------------------------
