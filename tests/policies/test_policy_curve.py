@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from surefoot.policies.break_even import break_evens
 from surefoot.policies.curve_bootstrap import CurveNumber
 from surefoot.policies.entry import FixedEntry, PriorEntry
 from surefoot.policies.fit import Prices, default_prices, fit_uncertified, fitted_rungs
@@ -16,7 +17,7 @@ from surefoot.policies.gate_levels import level_cuts, levels, path_scores, profi
 from surefoot.policies.ladders import ladders_of
 from surefoot.policies.mixed_entry import MixedEntry
 from surefoot.policies.outcomes import OutcomeTable
-from surefoot.policies.paths import Stage, path_rules, stages_of
+from surefoot.policies.paths import RungScores, Stage, path_rules, stages_of
 from surefoot.policies.policy_curve import PolicyCurve, policy_curve
 from surefoot.policies.policy_settings import settings_of
 from surefoot.policies.prior import QuestionPrior
@@ -25,7 +26,8 @@ from surefoot.policies.replay import serve_table
 from surefoot.policies.scores import to_buy_by_kind
 from surefoot.policies.table_facts import fit_settings
 from surefoot.policies.threshold import BuyBand
-from surefoot.policies.trade_levels import at_trade
+from surefoot.policies.trade_levels import at_trade, walk_trades
+from surefoot.policies.way import chosen_way
 from surefoot.router.decisions import Action, Rung
 from surefoot.router.risk.tie_break import tie_break
 from surefoot.router.signals import Unavailable
@@ -299,10 +301,16 @@ def test_levels_of_a_raw_signal_are_what_the_loop_does(seed: int, signal: str) -
     check_levels(table, profile, (0, 7, 25, 44, 50))
 
 
+def gates_of(table: OutcomeTable, prices: Prices) -> Profile:
+    """A fitted profile whose curve is that of its own gates, whatever would order traffic best."""
+    profile = fit_uncertified(table, fit_settings(table, prices, 0), {})
+    return replace(profile, way=None)
+
+
 @pytest.mark.parametrize("price", [20.0, 100.0])
 def test_levels_of_fitted_estimates_are_what_the_loop_does(price: float) -> None:
     fitted = drawn_rows(11, 200)
-    profile = fit_uncertified(fitted, fit_settings(fitted, Prices(price, price), 0), {})
+    profile = gates_of(fitted, Prices(price, price))
     first = profile.entry.tier if isinstance(profile.entry, FixedEntry) else 0
     assert len(profile_path(profile.policy(), first, 1)) > 1
     assert any(one.buy for one in profile.rungs)
@@ -312,7 +320,7 @@ def test_levels_of_fitted_estimates_are_what_the_loop_does(price: float) -> None
 
 def test_a_band_moves_with_its_threshold() -> None:
     fitted = drawn_rows(11, 200)
-    profile = fit_uncertified(fitted, fit_settings(fitted, Prices(8.0, 6.0), 0), {})
+    profile = gates_of(fitted, Prices(8.0, 6.0))
     rungs = tuple(
         replace(one, threshold=0.5, then=UP, buy=(BuyBand("paid", 0.4, 0.6),), score=None)
         if one.tier == 0
@@ -414,15 +422,41 @@ def test_trades_run_from_the_cheapest_to_the_best(kind: str) -> None:
     assert set(found.cost[:, 0].tolist()) <= {1.0, 1.3}
     costs = found.cost.mean(axis=0)
     assert costs[-1] == costs.max() > 5 * costs[0]
-    assert 10 < len(set(costs.tolist())) <= found.cost.shape[1] <= 25
+    assert 10 < len(set(costs.tolist())) <= found.cost.shape[1] <= 64
     assert max(np.diff(np.sort(costs))) < 0.5 * (costs[-1] - costs[0])
 
-    for place, trade in ((0, 1e6), (-1, 0.0)):
-        served = serve_table(table, at_trade(profile, trade))
+    served = serve_table(table, at_trade(profile, 0.0))
+    served.sort(key=lambda one: one.query_id)
+    assert found.cost[:, -1].tolist() == pytest.approx([one.cost for one in served])
+    assert found.quality[:, -1].tolist() == [1.0 - (one.loss or 0.0) for one in served]
+    assert found.deferred[:, -1].tolist() == [float(one.top_tier > 0) for one in served]
+
+
+@pytest.mark.parametrize("kind", ["utility", "cascade-routing"])
+@pytest.mark.parametrize("has_questions", [False, True])
+def test_single_trades_are_what_the_loop_does(kind: str, has_questions: bool) -> None:
+    fitted, table = drawn_rows(11, 200), drawn_rows(12, 60)
+    words = ("sum", "prove", "name", "list", "why")
+    texts = {
+        query: f"{words[number % 5]} {words[number % 3]} {number}"
+        for number, query in enumerate(sorted(fitted.queries))
+    }
+    questions = texts if has_questions else None
+    settings = replace(fit_settings(fitted, Prices(20.0, 10.0), 0), policy=kind)
+    profile = fit_uncertified(fitted, settings, {}, questions=questions)  # type: ignore[arg-type] # a known kind
+    assert (profile.prior is not None) is has_questions
+    assert (profile.entry_policy() is not None) is has_questions and profile.entry is None
+    ladders, trades = ladders_of(table), (0.0, 0.01, 0.05, 0.2, 1e6)
+    walked = walk_trades(table, ladders, profile, trades, questions)
+
+    assert len({float(one) for one in walked.cost.mean(axis=1)}) > 2
+    for row, trade in enumerate(trades):
+        served = serve_table(table, at_trade(profile, trade), questions=questions)
         served.sort(key=lambda one: one.query_id)
         assert all(one.rung is not None for one in served)
-        assert found.cost[:, place].tolist() == [one.cost for one in served]
-        assert found.quality[:, place].tolist() == [1.0 - (one.loss or 0.0) for one in served]
+        assert walked.cost[row].tolist() == pytest.approx([one.cost for one in served])
+        assert walked.loss[row].tolist() == [one.loss for one in served]
+        assert walked.tier[row].tolist() == [one.top_tier for one in served]
 
 
 # --- stored tables -------------------------------------------------------------------------------
@@ -444,7 +478,7 @@ def test_stored_pairs_give_the_published_areas(
     bought = (BuyBand(signal, 0.0, 1.0),) if signal in test.bought else ()
     profiles = [
         profile_of(rung(0, signal, buy=bought), rung(1)),
-        fit_uncertified(train, fit_settings(train, default_prices(train), 0), {}),
+        gates_of(train, default_prices(train)),
     ]
 
     for profile in profiles:
@@ -461,3 +495,46 @@ def test_always_large_is_the_end_of_the_stored_curve() -> None:
     rows = [ladder[Rung(1, 0, False)] for ladder in table.queries.values()]
 
     assert curve.points[-1][1] == pytest.approx(np.mean([1.0 - (row.loss or 0.0) for row in rows]))
+
+
+@pytest.mark.parametrize(
+    ("name", "small", "large", "kind", "figure"),
+    [
+        ("mmlu", 2, 4, "gate", 0.660),
+        ("triviaqa", 1, 3, "lot", 0.5),
+        ("triviaqa", 2, 4, "gate", 0.599),
+    ],
+)
+def test_the_curve_is_that_of_the_way_that_the_fit_chose(
+    name: str, small: int, large: int, kind: str, figure: float
+) -> None:
+    """Where the price of the signal eats up what it tells, a lot is no worse than a random mix."""
+    train, test = (pair_table(stored_table(name, part), small, large) for part in ("train", "test"))
+    profile = fit_uncertified(train, fit_settings(train, default_prices(train), 0), {})
+
+    assert profile.way is not None and profile.way.kind == kind
+    assert value(curve_of(test, profile), "nauc") == pytest.approx(figure, abs=0.005)
+
+
+@pytest.mark.parametrize(
+    ("gate", "prior", "kind"),
+    [
+        (0.40, None, "lot"),
+        (0.40, 0.45, "lot"),
+        (0.60, None, "gate"),
+        (0.60, 0.52, "gate"),
+        (0.60, 0.58, "prior and gate"),
+        (0.52, 0.60, "prior"),
+        (0.45, 0.52, "prior"),
+        (0.52, 0.48, "gate"),
+    ],
+)
+def test_the_way_by_hand(gate: float, prior: float | None, kind: str) -> None:
+    table = table_of([outcome(f"q{i}", t, cost=1.0 + t) for i in range(40) for t in range(2)])
+    ladders = ladders_of(table)
+    nothing = np.zeros_like(ladders.cost)
+    flat = RungScores(ladders.signals["s"], ladders.signals["s"], nothing, (None,) * 2, (None,) * 2)
+    (pair,) = break_evens(ladders, flat, reps=10)
+    found = chosen_way([replace(pair, nauc=gate, prior_nauc=prior)], (1.0, 2.0))
+    assert found is not None and found.kind == kind
+    assert chosen_way([replace(pair, nauc=None)], (1.0, 2.0)) is None
