@@ -1,6 +1,6 @@
 """CPU time of one decision, by kind of policy; the best of several passes.
 
-    python benchmarks/decide_speed.py
+python benchmarks/decide_speed.py
 """
 
 from __future__ import annotations
@@ -8,11 +8,11 @@ from __future__ import annotations
 import time
 
 from surefoot.policies.prices import Prices
-from surefoot.policies.step_models import RungPrice, StepModel, StepValues
-from surefoot.policies.step_utility import UtilityPolicy
 from surefoot.policies.threshold import RungRule, ThresholdPolicy
+from surefoot.policies.utility import UtilityPolicy
+from surefoot.policies.value_models import RungCosts, RungModel, ValueModels
 from surefoot.router.budget import Budget, Forecast, Spend
-from surefoot.router.decisions import Attempt
+from surefoot.router.decisions import Attempt, Rung
 from surefoot.router.protocols import Policy, Situation
 from surefoot.router.signals import Estimate, Signal
 
@@ -43,9 +43,13 @@ def measured(policy: Policy) -> float:
 def main() -> None:
     rules = tuple(RungRule(tier, 0.7) for tier in range(3))
     certified = tuple(RungRule(tier, 0.6, score="s", tie=0.5) for tier in range(3))
-    steps = tuple(StepModel(0, False, tier, False, 1.0, 0.5, 0.0) for tier in (1, 2))
-    prices = tuple(RungPrice(tier, False, 4.0**tier) for tier in range(3))
-    utility = UtilityPolicy(StepValues(steps, prices), Prices(100.0, 60.0), NAMES)
+    rungs = tuple(Rung(tier, 0, False) for tier in range(3))
+    costs = tuple(RungCosts(rung, 4.0**rung.tier) for rung in rungs)
+    models = (
+        *(RungModel(None, rung, 1.0) for rung in rungs),
+        *(RungModel(a, b, 1.0, 0.5, spread=1.0) for a in rungs for b in rungs if a.tier < b.tier),
+    )
+    utility = UtilityPolicy(ValueModels(costs, models), Prices(100.0, 60.0), NAMES)
     for name, policy in (
         ("threshold", ThresholdPolicy(rules, NAMES)),
         ("certified, raw score, a tie to break", ThresholdPolicy(certified, NAMES)),

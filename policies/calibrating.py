@@ -11,13 +11,11 @@ from ..router.calibration.cross_fitting import cross_fitted
 from ..router.calibration.fit_smooth import fit_beta, fit_platt, fit_temperature
 from ..router.calibration.fit_steps import fit_histogram, fit_isotonic
 from ..router.errors import UsageError
-from ..router.metrics import auroc
-from ..router.signals import Unavailable
 from .choosing import KINDS, Calibrating, CalibratorKind, Judged, is_clearly_better, preferred_first
 from .combining_signals import combinations_of
 from .fitted import FitNote, FittedCalibrator
 from .outcomes import OutcomeTable
-from .rung_rows import FOLDS, RungRows, measured
+from .rung_rows import FOLDS, RungRows, measured, ranking
 
 __all__ = ["CalibratedRung", "calibrate_rungs"]
 
@@ -67,7 +65,7 @@ def calibrate_rungs(
         needed: False leaves a rung out that cannot be calibrated, where nothing rests on it.
 
     Raises:
-        UsageError: a rung has too few judged rows, or all of them are right or wrong.
+        UsageError: a rung has too few judged rows, or all of them are as good.
     """
     fitting = _Fitting(versions, seed, choice or Calibrating(), date)
     kinds = sorted({(row.tier, row.retrieved) for row in table.rows()})
@@ -156,11 +154,10 @@ class _Fitting:
             rows.model,
             self.date,
         )
-        area = auroc(values, labels)
         fitted = FittedCalibrator(
             curve,
             honest.log_loss,
-            None if isinstance(area, Unavailable) else area,
+            ranking(values, labels),
             note=note,
         )
         return Judged(fitted, dict(zip(rows.keys, out, strict=True)))

@@ -27,6 +27,7 @@ from .path_search import (
     gate_cuts,
     outlook_of,
     pareto_front,
+    score_levels,
 )
 from .paths import Cuts, Path, Stages, walk
 from .prices import Prices
@@ -59,7 +60,8 @@ class Gates:
     Attributes:
         tested: the questions whose labels are tested, on each path.
         scored: questions whose scores alone are read: they make the grid and the predictions. The
-            tested ones themselves where there is no traffic and there is a single gate.
+            tested ones themselves where there is no traffic and there is a single gate, else with a
+            single gate its stage alone.
         tune: questions set aside, on each path; None with a single gate on a raw signal.
         groups: members among the tested questions, by name and value.
         share: of the labelled questions that is tested.
@@ -127,8 +129,10 @@ def certify_gate(gates: Gates) -> Certified | NotCertified:
             cuts = gate_cuts(stages, pairs)
             procedure = "fixed sequence over critical counts, strict to loose"
             return _tested_in_order(gates, _sequence(path, cuts, coverage, 0, procedure), None)
-    cuts = candidate_cuts(scored, seed=gates.seed, levels=[1.0 - share for share in _STEPS])
-    coverage = tuple(map(float, walk(scored, cuts).gated.mean(axis=1)))
+    # Of the traffic only the gate's own scores are read: it may have no rows of the last tier.
+    pairs = score_levels(scored, 0, [1.0 - share for share in _STEPS])
+    cuts = gate_cuts(stages, pairs)
+    coverage = tuple(map(float, walk(scored, gate_cuts(scored, pairs)).gated.mean(axis=1)))
     least = max(_LEAST_SHARE, _EXPECTED / n)
     first = next((i for i, share in enumerate(coverage) if share >= least), len(coverage) - 1)
     sequence = _sequence(path, cuts, coverage, first, "fixed sequence, strict to loose")

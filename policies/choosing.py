@@ -9,6 +9,7 @@ from typing import Literal
 
 from ..router.calibration.combination import CombinationKind
 from ..router.errors import UsageError
+from ..router.metrics.reliability import cross_entropy
 from .fitted import FittedCalibrator
 
 __all__ = [
@@ -30,8 +31,6 @@ KINDS: tuple[CalibratorKind, ...] = ("temperature", "platt", "beta", "isotonic",
 
 Key = tuple[str, int]
 """Query id and round: one row of a rung."""
-
-_CLIP = 1e-7  # as in the log loss of `router.metrics.reliability`
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +70,7 @@ class Judged:
 
 
 def is_clearly_better(
-    one: Mapping[Key, float], other: Mapping[Key, float], labels: Mapping[Key, int]
+    one: Mapping[Key, float], other: Mapping[Key, float], labels: Mapping[Key, float]
 ) -> bool:
     """Whether `one` has the smaller log loss on common rows, by more than a standard error.
 
@@ -80,13 +79,15 @@ def is_clearly_better(
 
     Args:
         one: out-of-fold probabilities; `other` those of what it is compared with.
+        labels: 1 for right, 0 for wrong, or how good the answer is, in [0, 1].
 
     Source: Breiman, Friedman, Olshen and Stone 1984, "Classification and Regression Trees": the
     rule of one standard error. Departure: the error is of the paired difference.
     """
     by_question: dict[str, list[float]] = {}
     for key in one.keys() & other.keys():
-        gain = _loss(other[key], labels[key]) - _loss(one[key], labels[key])
+        y = labels[key]
+        gain = cross_entropy(other[key], y) - cross_entropy(one[key], y)
         by_question.setdefault(key[0], []).append(gain)
     n = len(by_question)
     if n < 2:
@@ -95,11 +96,6 @@ def is_clearly_better(
     mean = math.fsum(gains) / n
     variance = math.fsum([(gain - mean) ** 2 for gain in gains]) / (n - 1)
     return mean > math.sqrt(variance / n)
-
-
-def _loss(p: float, label: int) -> float:
-    p = min(max(p, _CLIP), 1.0 - _CLIP)
-    return -math.log(p if label else 1.0 - p)
 
 
 def preferred_first(found: Sequence[Judged]) -> list[Judged]:

@@ -17,10 +17,10 @@ from ..router.decisions import Action
 from ..router.errors import UsageError
 from .calibrating import CalibratedRung, calibrate_rungs
 from .choosing import Calibrating
-from .entry import FixedEntry, PriorEntry
+from .entry import FixedEntry
 from .fit_advice import advice_on_table
 from .fit_basis import FitBasis, fit_basis
-from .fit_step_values import fit_step_values
+from .fit_values import fit_values
 from .fitted import FittedCalibrator
 from .fitted_prior import fitted_prior
 from .ladders import Ladders, ladders_of
@@ -158,21 +158,17 @@ def _by_values(
     """A policy that weighs what every step is worth, entered where the prior says."""
     names, prices = tuple(tier.name for tier in settings.tiers), settings.prices
     prior = fitted_prior(ladders, questions, seed=settings.seed)
-    trade = 1.0 / (prices.error or 1.0)  # quality that a unit of cost is worth
-    rows = None if prior is None else prior.out_of_fold
+    models = fit_values(ladders, scores, None if prior is None else prior.out_of_fold)
     if settings.policy == "utility":
-        rules = ValueRules("utility", fit_step_values(ladders, scores, prices, prior=rows))
-    else:
-        found = fit_step_values(ladders, scores, Prices(1.0, 0.0), prior=rows, trade=trade)
-        rules = ValueRules("cascade_routing", found, trade)
-    costs = tuple(rules.values.price(tier, False) for tier in range(len(names)))
+        rules = ValueRules("utility", models)
+    else:  # quality that a unit of cost is worth
+        rules = ValueRules("cascade_routing", models, 1.0 / (prices.error or 1.0))
     return Profile(
         tiers=settings.tiers,
         rungs=fitted_rungs((), calibrators, len(names)),
         estimators=settings.estimators,
         prices={"error": prices.error, "abstain": prices.abstain},
         fitted_on=fitted_on,
-        entry=None if prior is None else PriorEntry(names, costs, trade),
         prior=None if prior is None else prior.prior,
         values=rules,
     )

@@ -236,7 +236,7 @@ class _Fitting:
             self.promise.target,
             self.settings.prices,
             stages,
-            stages if scored is None else self._stages(scored),
+            stages if scored is None else self._stages(scored, gate_alone=self.is_single),
             source,
             self.settings.seed,
             None if self.is_single else self._stages(self._tune_table()),
@@ -248,6 +248,11 @@ class _Fitting:
     def _scored(self) -> tuple[OutcomeTable | None, str]:
         """Questions of which only scores are read; None stands for the tested ones."""
         if self.promise.traffic is not None:
+            if self.promise.traffic.tiers < len(self.names) and not self.is_single:
+                raise UsageError(
+                    "the traffic has rows of some tiers only; with more than one gate, or several "
+                    "signals to choose from (--signal names one), it needs rows of every tier"
+                )
             return self.promise.traffic, "quantiles of the scores of unlabeled traffic"
         if self.is_single:
             return None, "the tested rows' own scores, their labels unseen"
@@ -255,13 +260,15 @@ class _Fitting:
         step = max(1, len(asked) // _MOST_SCORED)
         return self.table.only(asked[::step]), "quantiles of the rows' own scores"
 
-    def _stages(self, table: OutcomeTable) -> dict[Path, Stages]:
+    def _stages(self, table: OutcomeTable, *, gate_alone: bool = False) -> dict[Path, Stages]:
         import numpy as np
 
         ladders = ladders_of(table)
         scores = self._scores(table, ladders)
         u = np.array([tie_break(self.settings.seed, query) for query in ladders.queries])
         gated = self.fallback == "abstain"
+        if gate_alone:
+            return {path: stages_of(ladders, scores, path[:1], u) for path in self.paths}
         return {
             path: stages_of(ladders, scores, path, u, last_is_gated=gated) for path in self.paths
         }

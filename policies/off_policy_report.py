@@ -115,7 +115,10 @@ def off_policy_report(
         UsageError: as `judge_candidate`; the logs speak of more tiers than the profile, or its
             entry policy lacks its prior.
     """
-    if isinstance(profile.entry, PriorEntry) and prior is None:
+    reads = isinstance(profile.entry, PriorEntry) or (
+        profile.values is not None and profile.prior is not None
+    )
+    if reads and prior is None:
         raise UsageError("this profile chooses the entry tier by a prior of the question: give it")
     replayer = Replayer(
         table,

@@ -39,6 +39,7 @@ __all__ = [
     "gate_cuts",
     "outlook_of",
     "pareto_front",
+    "score_levels",
 ]
 
 _Option = tuple[float, float, float, float]
@@ -106,6 +107,11 @@ def candidate_cuts(stages: Stages, *, seed: int, levels: Sequence[float] = LEVEL
         ]
     numbers = np.array(chosen, dtype=float).reshape(len(chosen), len(stages.path), 4)
     return Cuts(*(numbers[:, :, i].copy() for i in range(4)))
+
+
+def score_levels(stages: Stages, at: int, levels: Sequence[float]) -> list[tuple[float, float]]:
+    """Thresholds and ties at these shares of the questions that score below, strict ones last."""
+    return _levels(stages, at, levels)
 
 
 def gate_cuts(stages: Stages, pairs: Sequence[tuple[float, float]]) -> Cuts:

@@ -15,13 +15,14 @@ from ..router.errors import BadInput, ProfileMismatch, UsageError
 from ..router.protocols import EntryPolicy, Estimator
 from ..router.tables import write_atomically
 from ..router.wire import decode, encode
+from .cascade_routing import CascadeRoutingPolicy
 from .certificates import Certificate
 from .entry_files import EntryRule, entry_data, entry_of
 from .fitted import FittedCalibrator, calibrator_entry, calibrator_of
 from .prices import Prices
 from .prior import QuestionPrior
-from .step_utility import UtilityPolicy
 from .threshold import BuyBand, RungRule, ThresholdPolicy
+from .utility import UtilityPolicy
 from .value_rules import ValueRules, value_rules_data, value_rules_of
 from .way import Way
 
@@ -110,7 +111,8 @@ class Profile:
         certificate: of the gated answers; None where no error rate is promised.
         floor: estimate from which the best attempt is served where nothing is left to try.
         prices: of an error and of an abstention, in the table's currency.
-        entry: where requests enter; None enters at the cheapest tier that can draft.
+        entry: where requests enter; None enters at the cheapest tier that can draft, or where
+            `values` and `prior` say.
         tie_seed: of the draw among equal scores.
         prior: what is known of a question before any draft; None where nothing is.
         values: of a policy that weighs what steps are worth; None where thresholds decide.
@@ -154,11 +156,10 @@ class Profile:
         canonical = json.dumps(body, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()
 
-    def policy(self) -> ThresholdPolicy | UtilityPolicy:
+    def policy(self) -> ThresholdPolicy | UtilityPolicy | CascadeRoutingPolicy:
         """The policy as it will run."""
         if self.values is not None:
-            prices = Prices(self.prices.get("error", 1.0), self.prices.get("abstain", 0.0))
-            return self.values.policy(prices, self.names)
+            return self.values.policy(self._prices(), self.names)
         return self.thresholds()
 
     def thresholds(self) -> ThresholdPolicy:
@@ -167,8 +168,13 @@ class Profile:
         return ThresholdPolicy(rules, self.names, self.floor, tie_seed=self.tie_seed)
 
     def entry_policy(self) -> EntryPolicy | None:
-        """What chooses the first tier."""
+        """What chooses the first tier: of a value policy its own values, where a prior is known."""
+        if self.values is not None and self.prior is not None:
+            return self.values.entry(self._prices(), self.names)
         return self.entry
+
+    def _prices(self) -> Prices:
+        return Prices(self.prices.get("error", 1.0), self.prices.get("abstain", 0.0))
 
     def assessor(self) -> CalibratedAssessor:
         """The calibrators as they will run."""

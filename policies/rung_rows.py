@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from ..router.errors import UsageError
+from ..router.metrics import auroc
 from ..router.metrics.reliability import ace, brier, ece, log_loss
 from ..router.signals import Unavailable
 from .fitted import Quality
 from .outcomes import Outcome, OutcomeTable
 
-__all__ = ["FOLDS", "RungRows", "measured"]
+__all__ = ["FOLDS", "RungRows", "measured", "ranking"]
 
 FOLDS = 5
 """Of questions, in every cross-fit."""
@@ -44,9 +45,9 @@ class RungRows:
         return [value for value in found if value is not None]
 
     @property
-    def labels(self) -> list[int]:
-        """1 for right, 0 for wrong. Raises UsageError for a loss in between."""
-        return [_label(row) for row in self.rows]
+    def labels(self) -> list[float]:
+        """How good each answer is, in [0, 1]: 1 less its loss, so 1 for right and 0 for wrong."""
+        return [1.0 - row.loss for row in self.rows if row.loss is not None]
 
     @property
     def questions(self) -> list[str]:
@@ -64,21 +65,20 @@ class RungRows:
         models = {row.model for row in self.rows}
         return models.pop() if len(models) == 1 else None
 
-    def labels_by_key(self) -> dict[tuple[str, int], int]:
-        """1 for right, 0 for wrong, by query id and round."""
+    def labels_by_key(self) -> dict[tuple[str, int], float]:
+        """The labels by query id and round."""
         return dict(zip(self.keys, self.labels, strict=True))
 
 
-def _label(row: Outcome) -> int:
-    if row.loss not in (0.0, 1.0):
-        raise UsageError(
-            f"query {row.query_id!r} has loss {row.loss}; this version calibrates on losses of 0 "
-            "and 1 only"
-        )
-    return int(row.loss == 0.0)
+def ranking(scores: Sequence[float], labels: Sequence[float]) -> float | None:
+    """The AUROC, None where it is undefined: one class only, or graded labels."""
+    if any(label not in (0.0, 1.0) for label in labels):
+        return None
+    area = auroc(scores, [int(label) for label in labels])
+    return None if isinstance(area, Unavailable) else area
 
 
-def measured(probabilities: Sequence[float], labels: Sequence[int]) -> Quality:
+def measured(probabilities: Sequence[float], labels: Sequence[float]) -> Quality:
     """ECE, ACE, Brier and log loss. Raises UsageError without rows."""
     found = [number(probabilities, labels) for number in (ece, ace, brier, log_loss)]
     numbers = [number for number in found if not isinstance(number, Unavailable)]

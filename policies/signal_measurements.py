@@ -33,7 +33,7 @@ _ISOTONIC_ROWS = 200
 Column = Sequence[float | None]
 """One number a row, None where there is none."""
 
-_Fit = Callable[[Sequence[float], Sequence[int]], Curve]
+_Fit = Callable[[Sequence[float], Sequence[float]], Curve]
 
 
 class Measurements:

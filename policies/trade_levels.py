@@ -1,33 +1,40 @@
 """Policies that weigh steps by their worth, at every trade between quality and cost.
 
-Each trade is replayed through the loop itself: such a policy decides by what it knows at each step.
 The trades are chosen so that the mean costs lie evenly, whatever came of them. Everybody who has an
-answer is served.
+answer is served: with abstentions ruled out, a utility policy under the price w of an error and a
+trade t is cascade routing under t / w, so both kinds have one curve.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from itertools import pairwise
-from math import sqrt
 from typing import TYPE_CHECKING
 
-from ..router.errors import UsageError
-from .entry import PriorEntry
+from .calibrating import CalibratedRung
+from .cascade_routing import QUALITY
 from .ladders import Ladders
 from .outcomes import OutcomeTable
+from .paths import RungScores
 from .profile import Profile
-from .replay import Served, serve_table
+from .replay import replayer_of
+from .scores import applied_scores
+from .value_trades import some_questions, some_scores, spread_trades
+from .value_walk import ValueWalk, walk_values
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from .ladders import Floats
 
-__all__ = ["at_trade", "traded"]
+    Ints = NDArray[np.int64]
 
-_SETTINGS = 25
-_CLOSE = 1.02  # ratio of trades between which none is looked for
-_MOST = 20_000  # questions: more would take minutes
+__all__ = ["at_trade", "traded", "walk_trades"]
+
+_SETTINGS = 64
+_BLOCK = 4096  # questions walked at once: a walk takes a few kilobytes a question
+_ENOUGH = 2000  # questions whose mean costs say which trades are far enough apart
 
 
 def at_trade(profile: Profile, trade: float) -> Profile:
@@ -36,16 +43,11 @@ def at_trade(profile: Profile, trade: float) -> Profile:
     Args:
         trade: quality that one unit of cost is worth, from 0.
     """
-    rules, entry = profile.values, profile.entry
+    rules = profile.values
     assert rules is not None
-    error = profile.prices.get("error") or 1.0
-    # Answers beat an abstention that costs as much as an error.
-    own = trade if rules.kind == "cascade_routing" else trade * error
     return replace(
         profile,
-        values=replace(rules, trade=own),
-        prices={**profile.prices, "error": error, "abstain": error},
-        entry=replace(entry, trade=trade) if isinstance(entry, PriorEntry) else entry,
+        values=replace(rules, kind="cascade_routing", trade=trade),
         certificate=None,
     )
 
@@ -58,59 +60,88 @@ def traded(
 ) -> tuple[Floats, Floats, Floats]:
     """Cost, quality and whether a tier above the first was asked, (questions, trades) each.
 
+    Dearest setting last. A quality is NaN where nobody has judged what is served.
+
     Raises:
-        UsageError: there are too many questions, or a row that a setting serves was not judged.
+        UsageError: a row that a setting reaches is missing.
     """
     import numpy as np
 
-    if len(ladders.queries) > _MOST:
-        raise UsageError(
-            f"every point of a {profile.kind} curve is a replay: it is drawn for at most "
-            f"{_MOST:,} questions"
+    known = _Known(table, ladders, profile, questions)
+    trades = known.trades()
+    walks = [known.walked(rows, trades) for rows in known.blocks()]
+    cost, loss, served, tier = (
+        np.concatenate([getattr(walk, name) for walk in walks], axis=1).T[:, ::-1]
+        for name in ("cost", "loss", "served", "tier")
+    )
+    return cost, np.where(served >= 0, 1.0 - loss, 0.0), (tier > 0).astype(float)
+
+
+def walk_trades(
+    table: OutcomeTable,
+    ladders: Ladders,
+    profile: Profile,
+    trades: Sequence[float],
+    questions: Mapping[str, str] | None = None,
+) -> ValueWalk:
+    """How each question ends under `at_trade` of each trade; raises as `traded`."""
+    import numpy as np
+
+    known = _Known(table, ladders, profile, questions)
+    return known.walked(np.arange(len(ladders.queries)), trades)
+
+
+class _Known:
+    """What the profile's calibrators and prior say of each question of a table."""
+
+    def __init__(
+        self,
+        table: OutcomeTable,
+        ladders: Ladders,
+        profile: Profile,
+        questions: Mapping[str, str] | None,
+    ) -> None:
+        import numpy as np
+
+        assert profile.values is not None
+        self.ladders, self.models = ladders, profile.values.models
+        replayer = replayer_of(table, profile, questions)
+        self.scores = _scores(table, ladders, profile)
+        self.enters = profile.entry_policy() is not None
+        self.prior: Floats | None = None
+        if profile.prior is not None:
+            texts = [replayer.question(query) for query in ladders.queries]
+            self.prior = np.array([profile.prior.probabilities(text) for text in texts])
+
+    def blocks(self) -> list[Ints]:
+        import numpy as np
+
+        n = len(self.ladders.queries)
+        return np.array_split(np.arange(n), -(-n // _BLOCK) or 1)
+
+    def walked(self, rows: Ints, trades: Sequence[float]) -> ValueWalk:
+        ladders, scores, prior = self._some(rows)
+        return walk_values(ladders, scores, self.models, QUALITY, trades, prior, enters=self.enters)
+
+    def trades(self) -> tuple[float, ...]:
+        import numpy as np
+
+        n = len(self.ladders.queries)
+        rows = np.unique(np.linspace(0, n - 1, min(n, _ENOUGH)).astype(int))
+        ladders, scores, prior = self._some(rows)
+        return spread_trades(
+            ladders, scores, self.models, QUALITY, prior, count=_SETTINGS, enters=self.enters
         )
-    scale = _scale(ladders)
-    found: dict[float, Floats] = {}
 
-    def add(trade: float) -> None:
-        served = serve_table(table, at_trade(profile, trade), questions=questions)
-        served.sort(key=lambda one: one.query_id)
-        found[trade] = np.array([_ended(one) for one in served])
-
-    for turn in (1e6, 16.0, 1.0, 1 / 16, 0.0):
-        add(turn * scale)
-    while len(found) < _SETTINGS:
-        means = {trade: float(one[:, 0].mean()) for trade, one in found.items()}
-        following = _in_widest_gap(means, 1e-4 * scale)
-        if following is None:
-            break
-        add(following)
-    columns = np.stack([found[trade] for trade in sorted(found, reverse=True)], axis=1)
-    return columns[:, :, 0], columns[:, :, 1], columns[:, :, 2]
+    def _some(self, rows: Ints) -> tuple[Ladders, RungScores, Floats | None]:
+        prior = None if self.prior is None else self.prior[rows]
+        return some_questions(self.ladders, rows), some_scores(self.scores, rows), prior
 
 
-def _ended(one: Served) -> tuple[float, float, float]:
-    return one.cost, 0.0 if one.loss is None else 1.0 - one.loss, float(one.top_tier > 0)
-
-
-def _scale(ladders: Ladders) -> float:
-    """The trade at which a right answer is just worth what the dearest rung costs more."""
-    import numpy as np
-
-    means = np.nanmean(ladders.cost, axis=0)
-    return 1.0 / float((means.max() - means.min()) or means.max() or 1.0)
-
-
-def _in_widest_gap(cost: Mapping[float, float], least: float) -> float | None:
-    """A trade between the two neighbors whose mean costs are farthest apart.
-
-    None where all are close, or their trades are: some costs are jumped over.
-    """
-    pairs = [
-        (abs(cost[low] - cost[high]), low, high)
-        for low, high in pairwise(sorted(cost))
-        if (high > _CLOSE * low if low > 0.0 else high > least)
+def _scores(table: OutcomeTable, ladders: Ladders, profile: Profile) -> RungScores:
+    rungs = [
+        CalibratedRung(rung.tier, rung.retrieved, rung.calibrators, {})
+        for rung in profile.rungs
+        if rung.calibrators
     ]
-    gap, low, high = max(pairs, default=(0.0, 0.0, 0.0))
-    if gap == 0.0:
-        return None
-    return sqrt(low * high) if low > 0.0 else high / 16.0
+    return applied_scores(table, ladders, rungs, table.bought)

@@ -77,9 +77,11 @@ def run_fit(asked: Asked, *, as_json: bool) -> int:
     from ..policies.outcomes import read_outcomes
     from ..policies.profile import save_profile
     from .console import print_json, progress_bar
+    from .fit_inputs import check_rows
 
     _check(asked)
     table = read_outcomes(asked.outcomes, allow_gaps=False)
+    check_rows(asked, table, asked.outcomes)
     with progress_bar() as progress:
         if asked.risk.kind is not None:
             done = _certified(asked, table, progress)
@@ -96,6 +98,8 @@ def run_fit(asked: Asked, *, as_json: bool) -> int:
 
 
 def _check(asked: Asked) -> None:
+    from .fit_inputs import check_options
+
     given = [
         name
         for name, value in (
@@ -118,8 +122,15 @@ def _check(asked: Asked) -> None:
         raise UsageError("--risk needs --alpha: the risk that must not be exceeded")
     if asked.risk.kind is None and asked.risk.alpha is not None:
         raise UsageError("--alpha needs --risk: which risk must not exceed it has to be named")
-    if os.path.realpath(asked.target) == os.path.realpath(asked.outcomes):
-        raise UsageError(f"--out {asked.target} is the outcome table itself; name another file")
+    check_options(asked, given[0])
+    for path, what in (
+        (asked.outcomes, "the outcome table itself"),
+        (asked.tune, "the file to choose on"),
+        (asked.traffic, "the traffic"),
+        (asked.questions, "the file of questions"),
+    ):
+        if path is not None and os.path.realpath(asked.target) == os.path.realpath(path):
+            raise UsageError(f"--out {asked.target} is {what}; name another file")
 
 
 def _settings(asked: Asked, table: OutcomeTable, prices: Prices) -> FitSettings:
@@ -155,12 +166,12 @@ class _Done:
 def _certified(asked: Asked, table: OutcomeTable, progress: ProgressLine) -> _Done:
     from ..policies.certificates import NotCertified
     from ..policies.fit_certified import Promise, fit_certified
-    from ..policies.outcomes import read_outcomes
     from ..policies.prices import Prices, check_prices, default_prices
     from ..policies.table_facts import fitted_on
     from ..router.perform import utc_now
     from ..router.risk.targets import RiskTarget
     from .documents import certified_document
+    from .fit_inputs import blamed_on, traffic_table, tune_table
     from .fit_screen import show_certified
 
     risk = asked.risk
@@ -180,17 +191,18 @@ def _certified(asked: Asked, table: OutcomeTable, progress: ProgressLine) -> _Do
         target,
         cast(Any, risk.fallback),
         risk.group,
-        None if asked.traffic is None else read_outcomes(asked.traffic),
-        None if asked.tune is None else _tune_table(asked, table),
+        traffic_table(asked, table),
+        tune_table(asked, table),
         frozenset(asked.signals) or None,
     )
-    fitted = fit_certified(
-        table,
-        _settings(asked, table, prices),
-        promise,
-        fitted_on(table, asked.outcomes, utc_now()),
-        progress,
-    )
+    with blamed_on(asked.outcomes):
+        fitted = fit_certified(
+            table,
+            _settings(asked, table, prices),
+            promise,
+            fitted_on(table, asked.outcomes, utc_now()),
+            progress,
+        )
     code = NOT_CERTIFIED if isinstance(fitted.outcome, NotCertified) else 0
     return _Done(
         fitted.profile,
@@ -200,34 +212,14 @@ def _certified(asked: Asked, table: OutcomeTable, progress: ProgressLine) -> _Do
     )
 
 
-def _tune_table(asked: Asked, table: OutcomeTable) -> OutcomeTable:
-    """The rows to choose on, none of which may be tested too; names the line where one is."""
-    from ..policies.outcomes import read_outcomes
-    from ..router.tables import read_lines
-
-    assert asked.tune is not None
-    tune = read_outcomes(asked.tune)
-    if table.queries.keys() & tune.queries.keys():
-        for number, data in read_lines(asked.tune):
-            if str(data.get("query_id")) in table.queries:
-                raise BadInput(
-                    f"{data['query_id']!r} is also in {asked.outcomes}: a policy is never "
-                    "certified on rows that it was chosen on",
-                    file=str(asked.tune),
-                    line=number,
-                    field="query_id",
-                )
-    return tune
-
-
 def _targeted(asked: Asked, table: OutcomeTable) -> _Done:
     from ..policies.fit_target import fit_target
-    from ..policies.outcomes import read_outcomes
     from ..policies.prices import default_prices
     from ..policies.table_facts import fitted_on
     from ..policies.targets import MeanCost, QualityKept, ShareDeferred
     from ..router.perform import utc_now
     from .documents import target_document
+    from .fit_inputs import blamed_on, traffic_table
     from .fit_screen import show_targeted
 
     target: QualityKept | ShareDeferred | MeanCost
@@ -238,14 +230,16 @@ def _targeted(asked: Asked, table: OutcomeTable) -> _Done:
     else:
         assert asked.budget is not None
         target = MeanCost(asked.budget, asked.risk.delta)
-    fitted = fit_target(
-        table,
-        _settings(asked, table, default_prices(table)),
-        target,
-        fitted_on(table, asked.outcomes, utc_now()),
-        questions=_questions(asked, table),
-        traffic=None if asked.traffic is None else read_outcomes(asked.traffic),
-    )
+    questions, traffic = _questions(asked, table), traffic_table(asked, table)
+    with blamed_on(asked.outcomes):
+        fitted = fit_target(
+            table,
+            _settings(asked, table, default_prices(table)),
+            target,
+            fitted_on(table, asked.outcomes, utc_now()),
+            questions=questions,
+            traffic=traffic,
+        )
     return _Done(fitted.profile, target_document(fitted), lambda path: show_targeted(fitted, path))
 
 
@@ -270,20 +264,23 @@ def _uncertified(asked: Asked, table: OutcomeTable, progress: ProgressLine) -> _
     from ..policies.table_facts import fitted_on
     from ..router.perform import utc_now
     from .documents import fit_document
+    from .fit_inputs import blamed_on
     from .fit_screen import show_uncertified
 
     usual = default_prices(table)
     error = usual.error if asked.error_price is None else asked.error_price
     abstain = error / 2 if asked.abstain_price is None else asked.abstain_price
     prices = check_prices(Prices(error, abstain))
-    profile = fit_uncertified(
-        table,
-        _settings(asked, table, prices),
-        fitted_on(table, asked.outcomes, utc_now()),
-        progress,
-        questions=_questions(asked, table),
-    )
-    report = replay_profile(table, profile, seed=asked.seed)
+    questions = _questions(asked, table)
+    with blamed_on(asked.outcomes):
+        profile = fit_uncertified(
+            table,
+            _settings(asked, table, prices),
+            fitted_on(table, asked.outcomes, utc_now()),
+            progress,
+            questions=questions,
+        )
+        report = replay_profile(table, profile, seed=asked.seed)
     return _Done(
         profile,
         fit_document(profile, report),

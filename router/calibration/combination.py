@@ -77,7 +77,7 @@ class _Odds:
 def fit_combined(
     kind: CombinationKind,
     rows: Sequence[SignalRow],
-    labels: Sequence[int],
+    labels: Sequence[float],
     groups: Sequence[str],
     *,
     signals: Sequence[str],
@@ -91,6 +91,7 @@ def fit_combined(
     cross-fitted log loss.
 
     Args:
+        labels: 1 for right, 0 for wrong, or how good the answer is, in [0, 1].
         groups: the question of each row.
         versions: of the estimators; all 1 by default.
 
@@ -109,14 +110,14 @@ def fit_combined(
 
 def _curve(
     odds: Sequence[float],
-    labels: Sequence[int],
+    labels: Sequence[float],
     groups: Sequence[str],
     name: str,
     folds: int,
     seed: int,
 ) -> FittedCurve:
     """The curve of least cross-fitted log loss."""
-    fits: list[Callable[[Sequence[float], Sequence[int]], FittedCurve]] = [
+    fits: list[Callable[[Sequence[float], Sequence[float]], FittedCurve]] = [
         partial(fit_platt, signal=name),
         partial(fit_beta, signal=name),
     ]
@@ -134,7 +135,7 @@ def _curve(
 def cross_fitted_combination(
     kind: CombinationKind,
     rows: Sequence[SignalRow],
-    labels: Sequence[int],
+    labels: Sequence[float],
     groups: Sequence[str],
     *,
     signals: Sequence[str],

@@ -62,7 +62,7 @@ class LogisticCombination:
     Attributes:
         signals: canonical names.
         versions: of their estimators.
-        n: labels it was fitted on; `positives` of them were right.
+        n: labels it was fitted on; `positives` is their sum, how many were right unless graded.
         a: weights of ln v, one a signal, from 0.
         b: weights of -ln(1 - v), one a signal, from 0.
         missing: what a missing signal adds in the place of its term; None where none was missing.
@@ -72,7 +72,7 @@ class LogisticCombination:
     signals: tuple[str, ...]
     versions: tuple[int, ...]
     n: int
-    positives: int
+    positives: int | float
     intercept: float
     a: tuple[float, ...]
     b: tuple[float, ...]
@@ -123,7 +123,7 @@ class BoostedCombination:
     Attributes:
         signals: canonical names.
         versions: of their estimators.
-        n: labels it was fitted on; `positives` of them were right.
+        n: labels it was fitted on; `positives` is their sum, how many were right unless graded.
         baseline: log odds before any tree.
         saw_missing: for each signal, whether it was fitted on rows that lacked it.
     """
@@ -131,7 +131,7 @@ class BoostedCombination:
     signals: tuple[str, ...]
     versions: tuple[int, ...]
     n: int
-    positives: int
+    positives: int | float
     baseline: float
     trees: tuple[Tree, ...]
     saw_missing: tuple[bool, ...]

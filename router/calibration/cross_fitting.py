@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol, TypeVar
@@ -23,9 +24,9 @@ class FittedOn(Protocol[X_contra]):
 
 
 def cross_fitted(
-    fit: Callable[[Sequence[X], Sequence[int]], FittedOn[X]],
+    fit: Callable[[Sequence[X], Sequence[float]], FittedOn[X]],
     scores: Sequence[X],
-    labels: Sequence[int],
+    labels: Sequence[float],
     groups: Sequence[str],
     *,
     folds: int = 5,
@@ -33,8 +34,8 @@ def cross_fitted(
 ) -> tuple[float, ...]:
     """Out-of-fold probabilities, one a row: each from a curve that saw no row of its question.
 
-    Questions are dealt to folds at random, but evenly by their share of right answers; the deal
-    depends on the questions' names and the seed, not on the order of the rows.
+    Questions are dealt to folds at random, but evenly by their share of right answers (their mean
+    label); the deal depends on the questions' names and the seed, not on the order of the rows.
 
     Args:
         fit: e.g. `partial(fit_isotonic, signal="perplexity")`.
@@ -58,7 +59,7 @@ def cross_fitted(
 
 
 def splits(
-    labels: Sequence[int], groups: Sequence[str], folds: int, seed: int
+    labels: Sequence[float], groups: Sequence[str], folds: int, seed: int
 ) -> Iterator[tuple[list[int], list[int]]]:
     """The rows to fit on and the rows to judge, fold by fold. Raises as `deal_folds`."""
     fold_of = deal_folds(labels, groups, folds, seed)
@@ -69,14 +70,14 @@ def splits(
 
 
 def deal_folds(
-    labels: Sequence[int], groups: Sequence[str], folds: int, seed: int
+    labels: Sequence[float], groups: Sequence[str], folds: int, seed: int
 ) -> dict[str, int]:
     """The fold of each question.
 
     Raises:
         UsageError: fewer than two folds, or fewer questions than folds.
     """
-    rows: dict[str, list[int]] = {}
+    rows: dict[str, list[float]] = {}
     for group, label in zip(groups, labels, strict=True):
         rows.setdefault(group, []).append(label)
     if folds < 2 or len(rows) < folds:
@@ -86,5 +87,5 @@ def deal_folds(
         )
     names = sorted(rows)
     random.Random(seed).shuffle(names)
-    names.sort(key=lambda name: sum(rows[name]) / len(rows[name]))
+    names.sort(key=lambda name: math.fsum(rows[name]) / len(rows[name]))
     return {name: position % folds for position, name in enumerate(names)}

@@ -13,7 +13,7 @@ from ..errors import MissingExtra, UsageError
 from .boosted_trees import Tree
 from .combining import BoostedCombination, LogisticCombination
 from .curves import CLIP
-from .fit_rows import check_labels
+from .fit_rows import check_labels, positives_of
 from .fit_smooth import fit_beta
 from .logistic import LogisticProblem, fit_logistic
 from .smooth_calibrators import BetaCalibrator
@@ -33,7 +33,7 @@ _ENOUGH_FOR_THREADS = 20_000
 
 def fit_logistic_combination(
     rows: Sequence[SignalRow],
-    labels: Sequence[int],
+    labels: Sequence[float],
     *,
     signals: Sequence[str],
     versions: Sequence[int] | None = None,
@@ -50,12 +50,13 @@ def fit_logistic_combination(
 
     Args:
         rows: one a label.
+        labels: 1 for right, 0 for wrong, or how good the answer is, in [0, 1].
         versions: of the estimators; all 1 by default.
         penalty: above 0.
 
     Raises:
-        UsageError: only one class (also among the rows that have a signal), lengths that differ, a
-            value outside [0, 1], or a penalty that is not above 0.
+        UsageError: labels that are all equal (also among the rows that have a signal), lengths that
+            differ, a value outside [0, 1], or a penalty that is not above 0.
     """
     if not (math.isfinite(penalty) and penalty > 0.0):
         raise UsageError(f"expected a penalty above 0, got {penalty}")
@@ -82,7 +83,7 @@ def fit_logistic_combination(
         tuple(signals),
         _versions(signals, versions),
         len(labels),
-        sum(labels),
+        positives_of(labels),
         float(found[0] - (weights * centers).sum() - (steps * shares).sum()),
         tuple((weights * a).tolist()),
         tuple((weights * b).tolist()),
@@ -94,7 +95,7 @@ def fit_logistic_combination(
 def _beta(values: Floats, targets: Floats, name: str) -> BetaCalibrator:
     """The beta curve over the rows that have the signal."""
     has = values == values  # NaN is unlike itself
-    return fit_beta(values[has].tolist(), targets[has].astype(int).tolist(), signal=name)
+    return fit_beta(values[has].tolist(), targets[has].tolist(), signal=name)
 
 
 def _ridge(columns: Floats, targets: Floats, penalty: float, signals: int) -> Floats:
@@ -110,7 +111,7 @@ def _ridge(columns: Floats, targets: Floats, penalty: float, signals: int) -> Fl
 
 def fit_boosted_combination(
     rows: Sequence[SignalRow],
-    labels: Sequence[int],
+    labels: Sequence[float],
     *,
     signals: Sequence[str],
     versions: Sequence[int] | None = None,
@@ -121,10 +122,13 @@ def fit_boosted_combination(
 ) -> BoostedCombination:
     """Gradient boosting of small trees that rise with every signal.
 
-    A missing value goes to the side that fits better. Wants about 1,000 rows.
+    A missing value goes to the side that fits better. Wants about 1,000 rows. Trees take no graded
+    labels: where there are any, each row stands twice, as a right answer of weight y and as a wrong
+    one of weight 1 - y, which has the same log loss.
 
     Args:
         rows: one a label.
+        labels: 1 for right, 0 for wrong, or how good the answer is, in [0, 1].
         versions: of the estimators; all 1 by default.
         trees: how many, each scaled by `rate`.
         leaves: of a tree, at most.
@@ -135,6 +139,7 @@ def fit_boosted_combination(
         MissingExtra: scikit-learn is not installed.
     """
     values, targets = _matrix(rows, labels, signals)
+    is_graded = bool(((targets > 0.0) & (targets < 1.0)).any())
     try:
         from sklearn.ensemble import HistGradientBoostingClassifier
         from threadpoolctl import threadpool_limits
@@ -144,7 +149,7 @@ def fit_boosted_combination(
         max_iter=trees,
         learning_rate=rate,
         max_leaf_nodes=leaves,
-        min_samples_leaf=rows_a_leaf,
+        min_samples_leaf=rows_a_leaf * (2 if is_graded else 1),
         l2_regularization=1.0,
         monotonic_cst=[1] * len(signals),
         early_stopping=False,
@@ -152,18 +157,30 @@ def fit_boosted_combination(
     )
     # Threads that wait for each other took 40 times as long as one on some hundred rows.
     with threadpool_limits(1 if len(rows) < _ENOUGH_FOR_THREADS else None):
-        model.fit(values, targets)
+        if is_graded:
+            model.fit(*_twice(values, targets))
+        else:
+            model.fit(values, targets)
     # Private, but the only way to the numbers; a test holds our sum against predict_proba.
     grown = [_tree(stage[0].nodes) for stage in model._predictors]
     return BoostedCombination(
         tuple(signals),
         _versions(signals, versions),
         len(labels),
-        sum(labels),
+        positives_of(labels),
         float(model._baseline_prediction.ravel()[0]),
         tuple(grown),
         tuple(any(row[j] is None for row in rows) for j in range(len(signals))),
     )
+
+
+def _twice(values: Floats, targets: Floats) -> tuple[Floats, Floats, Floats]:
+    """Each row as a right answer and as a wrong one: values, labels of 0 and 1, weights."""
+    import numpy as np
+
+    n = len(targets)
+    both = np.concatenate([np.ones(n), np.zeros(n)])
+    return np.concatenate([values, values]), both, np.concatenate([targets, 1.0 - targets])
 
 
 def _tree(nodes: Any) -> Tree:
@@ -182,7 +199,7 @@ def _tree(nodes: Any) -> Tree:
 
 
 def _matrix(
-    rows: Sequence[SignalRow], labels: Sequence[int], signals: Sequence[str]
+    rows: Sequence[SignalRow], labels: Sequence[float], signals: Sequence[str]
 ) -> tuple[Floats, Floats]:
     """(n, d) values with NaN where missing, and (n,) labels, in an order of their own."""
     import numpy as np

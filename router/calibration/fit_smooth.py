@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from .curves import CLIP, logit, sigmoid
-from .fit_rows import Block, check_values, tie_groups
+from .fit_rows import Block, check_values, positives_of, tie_groups
 from .logistic import LogisticProblem, fit_logistic
 from .smooth_calibrators import BetaCalibrator, PlattCalibrator, TemperatureCalibrator
 
@@ -18,7 +18,7 @@ _LEAST_TAU, _LARGEST_TAU = 0.01, 100.0
 
 def fit_temperature(
     values: Sequence[float],
-    labels: Sequence[int],
+    labels: Sequence[float],
     *,
     signal: str,
     version: int = 1,
@@ -31,12 +31,12 @@ def fit_temperature(
 
     Args:
         values: signal values in [0, 1].
-        labels: 1 for right, 0 for wrong.
+        labels: 1 for right, 0 for wrong, or how good the answer is, in [0, 1].
         weights: above 0, one a row; all 1 by default.
         k: alternatives a position that the signal was read from, where that matters.
 
     Raises:
-        UsageError: only one class, lengths that differ, or a number out of its range.
+        UsageError: labels that are all equal, lengths that differ, or a number out of its range.
     """
     ties = tie_groups(values, labels, weights)
     check_values(ties)
@@ -46,12 +46,14 @@ def fit_temperature(
         return math.fsum([z * (w * sigmoid(beta * z) - y) for z, w, y in points])
 
     beta = _root(slope, 1.0 / _LARGEST_TAU, 1.0 / _LEAST_TAU)
-    return TemperatureCalibrator(signal, version, len(labels), sum(labels), 1.0 / beta, k=k)
+    return TemperatureCalibrator(
+        signal, version, len(labels), positives_of(labels), 1.0 / beta, k=k
+    )
 
 
 def fit_platt(
     values: Sequence[float],
-    labels: Sequence[int],
+    labels: Sequence[float],
     *,
     signal: str,
     version: int = 1,
@@ -61,20 +63,21 @@ def fit_platt(
     """The slope and offset of least cross-entropy to Platt's smoothed targets, a >= 0.
 
     A right answer's target is (n+ + 1) / (n+ + 2), a wrong one's 1 / (n- + 2), which keeps the fit
-    finite where one value separates right from wrong. There is no penalty: it would shrink the
-    slope to 0 on few rows.
+    finite where one value separates right from wrong. A graded answer's target lies between the
+    two, at its label's share of the way, and n+ and n- are sums of labels and of what they lack of
+    1. There is no penalty: it would shrink the slope to 0 on few rows.
 
     Args and raises as `fit_temperature`.
     """
     ties = tie_groups(values, labels, weights)
     check_values(ties)
     b, a = _fitted(ties, [[1.0, logit(tie.low)] for tie in ties], slopes=1)
-    return PlattCalibrator(signal, version, len(labels), sum(labels), a, b, k=k)
+    return PlattCalibrator(signal, version, len(labels), positives_of(labels), a, b, k=k)
 
 
 def fit_beta(
     values: Sequence[float],
-    labels: Sequence[int],
+    labels: Sequence[float],
     *,
     signal: str,
     version: int = 1,
@@ -94,7 +97,7 @@ def fit_beta(
     clipped = [min(max(tie.low, CLIP), 1.0 - CLIP) for tie in ties]
     rows = [[1.0, math.log(v), -math.log1p(-v)] for v in clipped]
     c, a, b = _fitted(ties, rows, slopes=2)
-    return BetaCalibrator(signal, version, len(labels), sum(labels), a, b, c, k=k)
+    return BetaCalibrator(signal, version, len(labels), positives_of(labels), a, b, c, k=k)
 
 
 def _fitted(ties: Sequence[Block], rows: Sequence[Sequence[float]], slopes: int) -> Any:

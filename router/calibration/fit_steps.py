@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..errors import UsageError
-from .fit_rows import Block, tie_groups
+from .fit_rows import Block, positives_of, tie_groups
 from .step_calibrators import HistogramCalibrator, IsotonicCalibrator
 
 __all__ = ["fit_histogram", "fit_isotonic", "pool_adjacent_violators"]
@@ -13,7 +13,7 @@ __all__ = ["fit_histogram", "fit_isotonic", "pool_adjacent_violators"]
 
 def fit_isotonic(
     scores: Sequence[float],
-    labels: Sequence[int],
+    labels: Sequence[float],
     *,
     signal: str,
     version: int = 1,
@@ -23,17 +23,17 @@ def fit_isotonic(
     """The non-decreasing curve of least squared error, with its ends made cautious.
 
     The lowest and the highest block get (positives + 1) / (n + 2), so that no finite history
-    promises 0 or 1. Where that would cross the neighboring block, the end absorbs the neighbor.
-    Wants about 1,000 rows; creates ties.
+    promises 0 or 1; positives are the sum of the labels. Where that would cross the neighboring
+    block, the end absorbs the neighbor. Wants about 1,000 rows; creates ties.
 
     Args:
         scores: `Signal.score`, higher is surer; any finite numbers.
-        labels: 1 for right, 0 for wrong.
+        labels: 1 for right, 0 for wrong, or how good the answer is, in [0, 1].
         weights: above 0, one a row; all 1 by default.
         k: alternatives a position that the signal was read from, where that matters.
 
     Raises:
-        UsageError: only one class, lengths that differ, or a number that is not finite.
+        UsageError: labels that are all equal, lengths that differ, or a number that is not finite.
     """
     blocks = pool_adjacent_violators(scores, labels, weights)
     knots: list[tuple[float, float]] = []
@@ -45,7 +45,7 @@ def fit_isotonic(
         signal,
         version,
         len(labels),
-        sum(labels),
+        positives_of(labels),
         tuple(score for score, _ in knots),
         tuple(p for _, p in knots),
         k=k,
@@ -54,7 +54,7 @@ def fit_isotonic(
 
 def fit_histogram(
     scores: Sequence[float],
-    labels: Sequence[int],
+    labels: Sequence[float],
     *,
     signal: str,
     version: int = 1,
@@ -62,7 +62,7 @@ def fit_histogram(
     bins: int = 10,
     k: int | None = None,
 ) -> HistogramCalibrator:
-    """The share of right answers in each of at most `bins` bins of equal mass.
+    """The share of right answers (the mean label) in each of at most `bins` bins of equal mass.
 
     From the lowest score up, a bin is closed by the group of equal scores that reaches the next
     multiple of the total weight / bins, so equal scores are never split; an edge lies halfway
@@ -81,7 +81,7 @@ def fit_histogram(
         signal,
         version,
         len(labels),
-        sum(labels),
+        positives_of(labels),
         tuple(edges),
         tuple(p for _, p in steps),
         k=k,
@@ -89,7 +89,7 @@ def fit_histogram(
 
 
 def pool_adjacent_violators(
-    scores: Sequence[float], labels: Sequence[int], weights: Sequence[float] | None = None
+    scores: Sequence[float], labels: Sequence[float], weights: Sequence[float] | None = None
 ) -> tuple[Block, ...]:
     """The blocks of the isotonic least-squares fit, lowest score first, means increasing.
 

@@ -28,7 +28,7 @@ class TemperatureCalibrator:
     Attributes:
         signal: canonical name of the signal it was fitted on.
         version: of that signal's estimator.
-        n: labels it was fitted on; `positives` of them were right.
+        n: labels it was fitted on; `positives` is their sum, how many were right unless graded.
         tau: above 1 flattens, below 1 sharpens; in [0.01, 100] as fitted. 100 means that the
             signal says nothing about being right, or the opposite.
         k: alternatives a position that the signal was read from; None takes any.
@@ -37,7 +37,7 @@ class TemperatureCalibrator:
     signal: str
     version: int
     n: int
-    positives: int
+    positives: int | float
     tau: float
     kind: Literal["temperature"] = "temperature"
     k: int | None = None
@@ -75,7 +75,7 @@ class PlattCalibrator:
     Attributes:
         signal: canonical name of the signal it was fitted on.
         version: of that signal's estimator.
-        n: labels it was fitted on; `positives` of them were right.
+        n: labels it was fitted on; `positives` is their sum, how many were right unless graded.
         a: slope, from 0.
         b: log odds at a value of 0.5.
         k: alternatives a position that the signal was read from; None takes any.
@@ -84,7 +84,7 @@ class PlattCalibrator:
     signal: str
     version: int
     n: int
-    positives: int
+    positives: int | float
     a: float
     b: float
     kind: Literal["platt"] = "platt"
@@ -122,7 +122,7 @@ class BetaCalibrator:
     Attributes:
         signal: canonical name of the signal it was fitted on.
         version: of that signal's estimator.
-        n: labels it was fitted on; `positives` of them were right.
+        n: labels it was fitted on; `positives` is their sum, how many were right unless graded.
         a: weight of ln v, from 0.
         b: weight of -ln(1 - v), from 0.
         c: offset of the log odds.
@@ -132,7 +132,7 @@ class BetaCalibrator:
     signal: str
     version: int
     n: int
-    positives: int
+    positives: int | float
     a: float
     b: float
     c: float

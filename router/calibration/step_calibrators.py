@@ -32,7 +32,7 @@ class IsotonicCalibrator:
     Attributes:
         signal: canonical name of the signal it was fitted on.
         version: of that signal's estimator.
-        n: labels it was fitted on; `positives` of them were right.
+        n: labels it was fitted on; `positives` is their sum, how many were right unless graded.
         scores: of the knots, strictly increasing.
         probabilities: of the knots, non-decreasing, in [0, 1].
         k: alternatives a position that the signal was read from; None takes any.
@@ -41,7 +41,7 @@ class IsotonicCalibrator:
     signal: str
     version: int
     n: int
-    positives: int
+    positives: int | float
     scores: tuple[float, ...]
     probabilities: tuple[float, ...]
     kind: Literal["isotonic"] = "isotonic"
@@ -92,7 +92,7 @@ class HistogramCalibrator:
     Attributes:
         signal: canonical name of the signal it was fitted on.
         version: of that signal's estimator.
-        n: labels it was fitted on; `positives` of them were right.
+        n: labels it was fitted on; `positives` is their sum, how many were right unless graded.
         edges: between the bins, strictly increasing; a score on an edge belongs to the bin above.
         probabilities: of the bins, one more than edges, non-decreasing, in [0, 1].
         k: alternatives a position that the signal was read from; None takes any.
@@ -101,7 +101,7 @@ class HistogramCalibrator:
     signal: str
     version: int
     n: int
-    positives: int
+    positives: int | float
     edges: tuple[float, ...]
     probabilities: tuple[float, ...]
     kind: Literal["histogram"] = "histogram"

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ..errors import UsageError
 from ..signals import Unavailable
 from .reliability import mean_bin, rows_by_probability, rows_by_width
 
@@ -63,6 +64,8 @@ def brier_parts(
     Sources: Murphy 1973, "A New Vector Partition of the Probability Score"; Stephenson, Coelho and
     Jolliffe 2008, "Two Extra Components in the Brier Score Decomposition".
     """
+    if any(label not in (0, 1) for label in correct):
+        raise UsageError("expected labels of 0 or 1: the parts do not add up for graded ones")
     members = (
         rows_by_probability(probabilities, correct)
         if bins is None

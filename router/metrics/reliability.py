@@ -1,7 +1,8 @@
 """How far stated probabilities are from what came: Brier, log loss, ECE, ACE and their bins.
 
-Equal probabilities always share a bin, so no number depends on the order of the rows. Without
-rows a number is `Unavailable`; a probability outside [0, 1] or a label that is not 0 or 1 raises
+A label y is 1 for right and 0 for wrong, or in between, how good a graded answer is; "share right"
+then is the mean label. Equal probabilities always share a bin, so no number depends on the order of
+the rows. Without rows a number is `Unavailable`; a probability or a label outside [0, 1] raises
 `UsageError`.
 """
 
@@ -22,6 +23,7 @@ __all__ = [
     "Bin",
     "ace",
     "brier",
+    "cross_entropy",
     "ece",
     "equal_mass_bins",
     "equal_width_bins",
@@ -39,7 +41,7 @@ _CLIP = 1e-7
 
 @dataclass(frozen=True, slots=True)
 class Bin:
-    """Rows of similar probability: how many, their mean probability and their share right."""
+    """Rows of similar probability: how many, their mean probability, their share right."""
 
     n: int
     mean_probability: float
@@ -51,28 +53,37 @@ class Bin:
         return abs(self.share_correct - self.mean_probability)
 
 
-def brier(probabilities: Sequence[float], correct: Sequence[int]) -> float | Unavailable:
+def brier(probabilities: Sequence[float], correct: Sequence[float]) -> float | Unavailable:
     """Mean of (p - y)^2, in [0, 1], lower is better."""
     _check_probabilities(probabilities, correct)
     return _mean([(p - y) ** 2 for p, y in zip(probabilities, correct, strict=True)])
 
 
-def log_loss(probabilities: Sequence[float], correct: Sequence[int]) -> float | Unavailable:
-    """Mean of -ln(probability of what happened), p clipped to [1e-7, 1 - 1e-7]."""
+def log_loss(probabilities: Sequence[float], correct: Sequence[float]) -> float | Unavailable:
+    """Mean of -ln(probability of what happened), p clipped to [1e-7, 1 - 1e-7].
+
+    Of a graded row it is the cross-entropy -(y ln p + (1 - y) ln(1 - p)), least at p = y, where it
+    is not 0.
+    """
     _check_probabilities(probabilities, correct)
-    clipped = [min(max(p, _CLIP), 1.0 - _CLIP) for p in probabilities]
-    return _mean([-math.log(p if y else 1.0 - p) for p, y in zip(clipped, correct, strict=True)])
+    return _mean([cross_entropy(p, y) for p, y in zip(probabilities, correct, strict=True)])
+
+
+def cross_entropy(p: float, y: float) -> float:
+    """-(y ln p + (1 - y) ln(1 - p)) in nats, p clipped as in `log_loss`."""
+    p = min(max(p, _CLIP), 1.0 - _CLIP)
+    return -(y * math.log(p) + (1.0 - y) * math.log(1.0 - p))
 
 
 def equal_width_bins(
-    probabilities: Sequence[float], correct: Sequence[int], bins: int = 10
+    probabilities: Sequence[float], correct: Sequence[float], bins: int = 10
 ) -> tuple[Bin, ...]:
     """The non-empty ones of `bins` bins (lo, hi] of equal width, the first one closed."""
     return tuple(mean_bin(rows) for rows in rows_by_width(probabilities, correct, bins))
 
 
 def equal_mass_bins(
-    probabilities: Sequence[float], correct: Sequence[int], bins: int = 10
+    probabilities: Sequence[float], correct: Sequence[float], bins: int = 10
 ) -> tuple[Bin, ...]:
     """At most `bins` bins of about n / bins rows each; equal probabilities are never split.
 
@@ -82,7 +93,7 @@ def equal_mass_bins(
     _check_bins(bins)
     n = len(probabilities)
     found: list[Bin] = []
-    rows: list[tuple[float, int]] = []
+    rows: list[tuple[float, float]] = []
     seen = closed = 0
     for equal in rows_by_probability(probabilities, correct):
         rows += equal
@@ -95,7 +106,7 @@ def equal_mass_bins(
 
 
 def ece(
-    probabilities: Sequence[float], correct: Sequence[int], bins: int = 10
+    probabilities: Sequence[float], correct: Sequence[float], bins: int = 10
 ) -> float | Unavailable:
     """Expected calibration error over `equal_width_bins`, in [0, 1]: sum of n_b / n * gap_b.
 
@@ -106,7 +117,7 @@ def ece(
 
 
 def ace(
-    probabilities: Sequence[float], correct: Sequence[int], bins: int = 10
+    probabilities: Sequence[float], correct: Sequence[float], bins: int = 10
 ) -> float | Unavailable:
     """Adaptive calibration error: the same sum over `equal_mass_bins`, in [0, 1].
 
@@ -117,7 +128,7 @@ def ace(
 
 
 def mce(
-    probabilities: Sequence[float], correct: Sequence[int], bins: int = 10
+    probabilities: Sequence[float], correct: Sequence[float], bins: int = 10
 ) -> float | Unavailable:
     """Maximum calibration error, in [0, 1]: the largest gap of the `equal_width_bins`.
 
@@ -151,28 +162,28 @@ def wilson_interval(right: int, n: int, level: float = 0.95) -> tuple[float, flo
     return low, high
 
 
-def mean_bin(rows: Sequence[tuple[float, int]]) -> Bin:
+def mean_bin(rows: Sequence[tuple[float, float]]) -> Bin:
     """The bin that holds these rows of (probability, label), of which there is at least one."""
     n = len(rows)
-    return Bin(n, math.fsum([p for p, _ in rows]) / n, sum([y for _, y in rows]) / n)
+    return Bin(n, math.fsum([p for p, _ in rows]) / n, math.fsum([y for _, y in rows]) / n)
 
 
 def rows_by_width(
-    probabilities: Sequence[float], correct: Sequence[int], bins: int
-) -> list[list[tuple[float, int]]]:
+    probabilities: Sequence[float], correct: Sequence[float], bins: int
+) -> list[list[tuple[float, float]]]:
     """The rows of each of the `equal_width_bins`, as (probability, label), lowest bin first."""
     _check_probabilities(probabilities, correct)
     _check_bins(bins)
     edges = [i / bins for i in range(1, bins + 1)]
-    members: list[list[tuple[float, int]]] = [[] for _ in edges]
+    members: list[list[tuple[float, float]]] = [[] for _ in edges]
     for p, y in zip(probabilities, correct, strict=True):
         members[bisect_left(edges, p)].append((p, y))
     return [rows for rows in members if rows]
 
 
 def rows_by_probability(
-    probabilities: Sequence[float], correct: Sequence[int]
-) -> list[list[tuple[float, int]]]:
+    probabilities: Sequence[float], correct: Sequence[float]
+) -> list[list[tuple[float, float]]]:
     """The rows of each distinct probability, as (probability, label), lowest first."""
     _check_probabilities(probabilities, correct)
     ordered = sorted(zip(probabilities, correct, strict=True))
@@ -188,15 +199,15 @@ def _calibration_error(bins: Sequence[Bin]) -> float | Unavailable:
     return math.fsum(found.n * found.gap for found in bins) / n if n else _NO_ROWS
 
 
-def _check_probabilities(probabilities: Sequence[float], correct: Sequence[int]) -> None:
+def _check_probabilities(probabilities: Sequence[float], correct: Sequence[float]) -> None:
     if len(probabilities) != len(correct):
         raise UsageError(
             f"expected one label per probability, got {len(correct)} for {len(probabilities)}"
         )
     for row, (p, y) in enumerate(zip(probabilities, correct, strict=True)):
-        if not 0.0 <= p <= 1.0 or y not in (0, 1):
+        if not 0.0 <= p <= 1.0 or not 0.0 <= y <= 1.0:
             raise UsageError(
-                f"expected a probability in [0, 1] and a label of 0 or 1, got {p} and {y} "
+                f"expected a probability in [0, 1] and a label in [0, 1], got {p} and {y} "
                 f"in row {row}"
             )
 

@@ -224,10 +224,29 @@ def test_a_single_wrong_row_is_too_few_to_leave_out() -> None:
     assert "expected right and wrong answers" in refusal(labelled(30, 1))
 
 
-def test_losses_between_right_and_wrong_are_refused_by_name() -> None:
-    words = refusal([*labelled(30, 9), outcome("half", loss=0.5)])
+def test_losses_that_are_all_alike_are_refused() -> None:
+    words = refusal([replace(row, loss=0.25) for row in labelled(30, 9)])
 
-    assert "query 'half' has loss 0.5" in words
+    assert "expected better and worse answers to fit on, got 24 labels, only 0.75" in words
+
+
+def test_graded_losses_are_calibrated_as_shares_of_right_answers() -> None:
+    """Two levels of the signal with mean qualities of .8 and .3, Platt fitted through both."""
+    rows = [
+        outcome(f"q{i}", loss=loss + (0.1 if i % 4 < 2 else -0.1), signals={"s": value})
+        for i, (value, loss) in enumerate([(0.9, 0.2), (0.2, 0.7)] * 200)
+    ]
+    (rung,) = calibrate_rungs(table_of(rows), {}, seed=0, choice=Calibrating(("platt",)))
+
+    (fitted,) = rung.calibrators
+    assert (fitted.curve.n, fitted.auroc) == (400, None)
+    assert fitted.curve.positives == pytest.approx(200 * 0.8 + 200 * 0.3)
+    assert fitted.curve.at(0.9) == pytest.approx(0.8, abs=0.01)
+    assert fitted.curve.at(0.2) == pytest.approx(0.3, abs=0.01)
+    best = -0.5 * (
+        0.8 * math.log(0.8) + 0.2 * math.log(0.2) + 0.3 * math.log(0.3) + 0.7 * math.log(0.7)
+    )
+    assert fitted.log_loss == pytest.approx(best, abs=1e-3) and fitted.log_loss > best
 
 
 def test_the_rung_that_fails_is_named() -> None:

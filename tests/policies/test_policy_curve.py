@@ -421,8 +421,8 @@ def test_trades_run_from_the_cheapest_to_the_best(kind: str) -> None:
     # Where nothing but cost counts no other draft is made; what has no estimate at all buys one.
     assert set(found.cost[:, 0].tolist()) <= {1.0, 1.3}
     costs = found.cost.mean(axis=0)
-    assert costs[-1] == costs.max() > 5 * costs[0]
-    assert 10 < len(set(costs.tolist())) <= found.cost.shape[1] <= 64
+    assert costs[-1] > max(5 * costs[0], 0.98 * costs.max())
+    assert 10 < len(set(costs.tolist())) <= found.cost.shape[1] == 64
     assert max(np.diff(np.sort(costs))) < 0.5 * (costs[-1] - costs[0])
 
     served = serve_table(table, at_trade(profile, 0.0))

@@ -448,7 +448,7 @@ def test_one_class_is_refused(fit: Fit) -> None:
     [
         ([0.1, math.nan], [0, 1], None, "finite score, got nan in row 1"),
         ([math.inf, 0.1], [0, 1], None, "finite score, got inf in row 0"),
-        ([0.1, 0.2], [0, 2], None, "label of 0 or 1, got 2 in row 1"),
+        ([0.1, 0.2], [0, 2], None, r"label in \[0, 1\], got 2 in row 1"),
         ([0.1, 0.2], [0], None, "1 labels"),
         ([0.1, 0.2], [0, 1], [1.0, 0.0], "weight above 0"),
         ([0.1, 0.2], [0, 1], [1.0, math.nan], "weight above 0"),
