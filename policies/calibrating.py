@@ -20,6 +20,7 @@ from .rung_rows import FOLDS, RungRows, measured, ranking
 __all__ = ["CalibratedRung", "calibrate_rungs"]
 
 _LEAST_ROWS = 20
+_MOST_QUESTIONS = 1500  # to choose a kind of calibrator on
 _FITS: Mapping[CalibratorKind, Callable[..., FittedCurve]] = {
     "temperature": fit_temperature,
     "platt": fit_platt,
@@ -125,6 +126,15 @@ class _Fitting:
         usable = rows.having(name)
         if len(usable.rows) < _LEAST_ROWS:
             raise UsageError(f"{len(usable.rows)} judged rows have it, {_LEAST_ROWS} are needed")
+        some, others = usable.parted(_MOST_QUESTIONS, self.seed)
+        kinds = self.choice.kinds
+        if others.rows and len(kinds) > 1:  # which kind is told by fewer; its numbers are not
+            kinds = (self._chosen(name, some).fitted.curve.kind,)
+            return self._fitted(kinds[0], name, usable.values(name), usable)
+        return self._chosen(name, usable)
+
+    def _chosen(self, name: str, usable: RungRows) -> Judged:
+        """The best kind on these rows."""
         values = usable.values(name)
         candidates = [self._fitted(kind, name, values, usable) for kind in self.choice.kinds]
         best = min(candidates, key=lambda candidate: candidate.fitted.log_loss)

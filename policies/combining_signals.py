@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Collection, Mapping, Sequence
 from importlib.util import find_spec
 from typing import Literal
@@ -23,7 +22,7 @@ __all__ = ["combinations_of"]
 _LEAST_ROWS = 60
 _LEAST_GAPS = 10  # questions that lack a signal, before its absence can be fitted
 _ENOUGH_TO_BOOST = 500
-_MOST_QUESTIONS = 1500
+_MOST_QUESTIONS = 800
 
 
 def combinations_of(
@@ -124,7 +123,7 @@ def _judged(
 ) -> Judged | None:
     if len(rows.rows) < _LEAST_ROWS:
         return None
-    rows, others = _enough(rows, seed)
+    rows, others = rows.parted(_MOST_QUESTIONS, seed)  # more changes weights in the third digit
     values: list[SignalRow] = [tuple(row.signals.get(name) for name in parts) for row in rows.rows]
     labels, questions = rows.labels, rows.questions
     try:
@@ -162,16 +161,3 @@ def _judged(
         ),
         dict(zip([*rows.keys, *others.keys], out, strict=True)),
     )
-
-
-def _enough(rows: RungRows, seed: int) -> tuple[RungRows, RungRows]:
-    """As many questions as a combination of a few signals can use, drawn by name; and the others.
-
-    More than that changes its handful of weights in the third digit, and costs seconds.
-    """
-    names = sorted(set(rows.questions))
-    if len(names) <= _MOST_QUESTIONS:
-        return rows, RungRows(())
-    kept = set(random.Random(seed).sample(names, _MOST_QUESTIONS))
-    some = tuple(row for row in rows.rows if row.query_id in kept)
-    return RungRows(some), RungRows(tuple(row for row in rows.rows if row.query_id not in kept))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ..router.risk.tie_break import tie_break
@@ -40,6 +40,25 @@ class FitBasis:
     calibrators: Mapping[RungKind, tuple[FittedCalibrator, ...]]
     u: Floats
     prior: FittedPrior | None
+
+    def some(self, most: int) -> FitBasis:
+        """At most so many questions, evenly spread over their names."""
+        import numpy as np
+
+        n = len(self.ladders.queries)
+        if n <= most:
+            return self
+        at = np.linspace(0, n - 1, most).astype(int)
+        scores, prior = self.scores, self.prior
+        return replace(
+            self,
+            ladders=self.ladders.some(at),
+            scores=replace(
+                scores, free=scores.free[at], paid=scores.paid[at], price=scores.price[at]
+            ),
+            u=self.u[at],
+            prior=None if prior is None else replace(prior, out_of_fold=prior.out_of_fold[at]),
+        )
 
     @property
     def prior_rows(self) -> Floats | None:

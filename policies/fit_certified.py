@@ -14,6 +14,7 @@ from .advising import advice_on_risk
 from .calibrating import CalibratedRung, calibrate_rungs
 from .certificates import NotCertified
 from .certifying import Certified, Gates, certify_gate, certify_paths
+from .choosing import Calibrating
 from .entry import FixedEntry
 from .fit import FitSettings, fitted_rungs
 from .fit_advice import advice_on_table
@@ -39,6 +40,7 @@ Fallback = Literal["abstain", "last-tier"]
 which nothing vouches for."""
 
 _TUNE_SHARE = 0.25
+_QUICK = Calibrating(("platt",))  # what advice rests on
 _MOST_SCORED = 2000  # questions that predictions are made on
 
 Progress = Callable[[str, int, int], None]
@@ -219,7 +221,9 @@ class _Fitting:
         table = self.table.only(sorted({*self.tested_questions, *self._own_tuned()}))
         table = with_signals(table, self.promise.signals)
         # Those that the gate uses may be fitted on the part that was set aside alone.
-        rungs = self.rungs if self.is_raw else self._calibrated_on(table, needed=False)
+        rungs = self.rungs
+        if not self.is_raw:
+            rungs = calibrate_rungs(table, {}, seed=self.settings.seed, choice=_QUICK, needed=False)
         basis = fit_basis(table, rungs, seed=self.settings.seed)
         return advice_on_table(basis, self.names, seed=self.settings.seed)[0]
 

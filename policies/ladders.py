@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     Flags = NDArray[np.bool_]
     Floats = NDArray[np.float64]
+    Ints = NDArray[np.int64]
 
 __all__ = ["Ladders", "ladders_of"]
 
@@ -53,6 +54,20 @@ class Ladders:
         if rung not in self.rungs:
             raise KeyError(rung)
         return self.rungs.index(rung)
+
+    def some(self, at: Ints) -> Ladders:
+        """The questions at these places."""
+        return Ladders(
+            tuple(self.queries[i] for i in at),
+            self.rungs,
+            self.present[at],
+            self.whole[at],
+            self.loss[at],
+            self.cost[at],
+            self.latency_s[at],
+            {name: column[at] for name, column in self.signals.items()},
+            {name: column[at] for name, column in self.prices.items()},
+        )
 
     @property
     def tiers(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -38,6 +39,15 @@ class RungRows:
     def having(self, name: str) -> RungRows:
         """Those that have a signal."""
         return replace(self, rows=tuple(r for r in self.rows if r.signals.get(name) is not None))
+
+    def parted(self, most: int, seed: int) -> tuple[RungRows, RungRows]:
+        """The rows of so many questions, drawn by name, and the rows of the others."""
+        names = sorted(set(self.questions))
+        if len(names) <= most:
+            return self, RungRows(())
+        kept = set(random.Random(seed).sample(names, most))
+        some = tuple(row for row in self.rows if row.query_id in kept)
+        return RungRows(some), RungRows(tuple(r for r in self.rows if r.query_id not in kept))
 
     def values(self, name: str) -> list[float]:
         """The signal's values, where every row has it."""
