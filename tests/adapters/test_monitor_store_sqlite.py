@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from surefoot.adapters.monitor_store_sqlite import SqliteMonitorStore
+from surefoot.policies.monitor_state import EventKind
 from surefoot.policies.monitor_store import load_state, update_state
 from surefoot.router.errors import StoreCorrupt, StoreError
 
@@ -70,7 +71,7 @@ def start_writer(path: Path, kind: str, count: int) -> subprocess.Popen[str]:
 
 
 async def test_processes_at_once_lose_no_change(path: Path) -> None:
-    kinds = ("drift_alarm", "risk_alarm", "too_few_audits")
+    kinds: tuple[EventKind, ...] = ("drift_alarm", "risk_alarm", "too_few_audits")
     writers = [start_writer(path, kind, 40) for kind in kinds]
     for writer in writers:
         _, errors = writer.communicate(timeout=100)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import cast
 
 from surefoot.policies.monitor_state import EventKind, MonitorEvent, MonitorState, moved
@@ -15,6 +16,11 @@ def noted(state: MonitorState | None, kind: EventKind, at: float = 2.0) -> Monit
         begun = MonitorEvent("new_certificate", 1.0, "certified", "c1")
         state, _ = moved(MonitorState("k"), begun)
     return moved(state, MonitorEvent(kind, at, f"{kind} at {at:g}"))[0]
+
+
+def noted_of(kind: EventKind, state: MonitorState | None) -> MonitorState:
+    """`noted` as a change of a kept state."""
+    return noted(state, kind)
 
 
 class MonitorStoreSuite:
@@ -69,9 +75,7 @@ class MonitorStoreSuite:
             "certificate_too_old",
             "refit_failed",
         ]
-        await asyncio.gather(
-            *(update_state(store, "k", lambda kept, kind=kind: noted(kept, kind)) for kind in kinds)
-        )
+        await asyncio.gather(*(update_state(store, "k", partial(noted_of, kind)) for kind in kinds))
         state = await load_state(store, "k")
         assert state is not None
         assert state.status == "not_certified"

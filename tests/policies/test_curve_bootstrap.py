@@ -97,7 +97,9 @@ def test_each_draw_is_a_curve_of_copies() -> None:
         paid = [(cost + 0.1, quality) for cost, quality in weak]
         curve = deferral_curve([world["scores"][i] for i in rows], paid, strong)
         ends = (tuple(np.mean(side, axis=0)) for side in (weak, strong))
-        areas.append(nauc([one.point for one in curve], *ends))
+        area = nauc([one.point for one in curve], *ends)
+        assert isinstance(area, float)
+        areas.append(area)
 
     found = told(cascade_numbers(**world, seed=2, reps=8)["nauc"])
     assert found.interval == pytest.approx(tuple(np.quantile(areas, [0.025, 0.975])))
@@ -142,7 +144,7 @@ def test_points_have_intervals_of_both_axes() -> None:
 def test_the_order_of_the_rows_does_not_matter() -> None:
     world = cascade(80)
     order = np.random.default_rng(0).permutation(80)
-    moved = {name: [column[i] for i in order] for name, column in world.items()}
+    moved: dict[str, Any] = {n: [column[i] for i in order] for n, column in world.items()}
 
     assert cascade_numbers(**world, seed=0, reps=20) == cascade_numbers(**moved, seed=0, reps=20)
     one, other = (at_thresholds(rows, [0.4]) for rows in (world, moved))

@@ -218,7 +218,7 @@ def test_the_rules_are_never_worse_than_those_it_starts_from(world: Draw, prices
     places = [(tier, retrieved) for tier in (0, 1) for retrieved in (False, True)]
     start = tuple(RungRule(tier, prices.floor, retrieved) for tier, retrieved in places)
 
-    found = price_of_rules(table, profile.policy().rules, prices)
+    found = price_of_rules(table, profile.thresholds().rules, prices)
     assert found <= price_of_rules(table, start, prices) + 1e-9
     answer_all = tuple(replace(rule, threshold=0.0) for rule in start)
     assert found <= price_of_rules(table, answer_all, prices) + 1e-9

@@ -181,7 +181,7 @@ def test_models_of_a_fold_know_nothing_of_it() -> None:
     ],
 )
 def test_what_cannot_be_fitted_on_is_refused(
-    prior: np.ndarray | None,  # type: ignore[type-arg]  # of floats
+    prior: np.ndarray | None,
     trust: float,
     words: str,
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import pytest
@@ -30,7 +31,7 @@ Floats = NDArray[np.float64]
 GATE = RiskTarget("selective", 0.1, 0.1)
 
 
-def candidate(name: str, margin: float | None, p: float, **more: object) -> LabelCandidate:
+def candidate(name: str, margin: float | None, p: float, **more: Any) -> LabelCandidate:
     return replace(LabelCandidate(name, 0, margin, p), **more)
 
 
@@ -157,7 +158,7 @@ def test_a_second_draw_makes_up_the_propensity_in_all() -> None:
         ({"query_id": "b"}, "one candidate a question"),
     ],
 )
-def test_candidates_that_cannot_be(change: dict[str, object], words: str) -> None:
+def test_candidates_that_cannot_be(change: dict[str, Any], words: str) -> None:
     offered = [replace(candidate("a", 0.0, 0.5), **change), candidate("b", 0.0, 0.5)]
     with pytest.raises(UsageError, match=words):
         choose_labels(offered, 1.0, secret="s", wave=1)

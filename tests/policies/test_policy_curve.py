@@ -12,7 +12,7 @@ import pytest
 from surefoot.policies.break_even import break_evens
 from surefoot.policies.curve_bootstrap import CurveNumber
 from surefoot.policies.entry import FixedEntry, PriorEntry
-from surefoot.policies.fit import Prices, default_prices, fit_uncertified, fitted_rungs
+from surefoot.policies.fit import FitSettings, Prices, default_prices, fit_uncertified, fitted_rungs
 from surefoot.policies.gate_levels import level_cuts, levels, path_scores, profile_path
 from surefoot.policies.ladders import ladders_of
 from surefoot.policies.mixed_entry import MixedEntry
@@ -260,7 +260,7 @@ def at_level(table: OutcomeTable, profile: Profile, place: int) -> Profile:
     """The profile with the gates of one level of its curve, as it would be written down."""
     ladders = ladders_of(table)
     first = profile.entry.tier if isinstance(profile.entry, FixedEntry) else 0
-    path = profile_path(profile.policy(), first, table.rounds)
+    path = profile_path(profile.thresholds(), first, table.rounds)
     scores = path_scores(table, ladders, profile, path)
     u = np.array([tie_break(profile.tie_seed, query) for query in ladders.queries])
     stages = stages_of(ladders, scores, path, u, last_is_gated=False)
@@ -296,7 +296,7 @@ def test_levels_of_a_raw_signal_are_what_the_loop_does(seed: int, signal: str) -
     profile = profile_of(rung(0, signal, then=then, buy=buy), rung(1), seed=seed)
     table = drawn_rows(seed)
 
-    path = profile_path(profile.policy(), 0, table.rounds)
+    path = profile_path(profile.thresholds(), 0, table.rounds)
     assert path == (Stage(0, 0), Stage(0, 1), Stage(1, 1))
     check_levels(table, profile, (0, 7, 25, 44, 50))
 
@@ -312,7 +312,7 @@ def test_levels_of_fitted_estimates_are_what_the_loop_does(price: float) -> None
     fitted = drawn_rows(11, 200)
     profile = gates_of(fitted, Prices(price, price))
     first = profile.entry.tier if isinstance(profile.entry, FixedEntry) else 0
-    assert len(profile_path(profile.policy(), first, 1)) > 1
+    assert len(profile_path(profile.thresholds(), first, 1)) > 1
     assert any(one.buy for one in profile.rungs)
 
     check_levels(drawn_rows(12, 60), profile, (0, 10, 30, 50))
@@ -330,7 +330,7 @@ def test_a_band_moves_with_its_threshold() -> None:
     banded = replace(profile, rungs=rungs, entry=None)
     table = drawn_rows(12, 60)
     ladders = ladders_of(table)
-    path = profile_path(banded.policy(), 0, table.rounds)
+    path = profile_path(banded.thresholds(), 0, table.rounds)
     stages = stages_of(
         ladders, path_scores(table, ladders, banded, path), path, np.zeros(60), last_is_gated=False
     )
@@ -410,11 +410,16 @@ def test_a_prior_alone_runs_from_one_tier_to_the_other() -> None:
 # --- the trade of a policy that weighs steps ------------------------------------------------------
 
 
+def settings_with(table: OutcomeTable, kind: str) -> FitSettings:
+    usual = fit_settings(table, Prices(20.0, 10.0), 0)
+    return replace(usual, policy=kind)  # type: ignore[arg-type]  # a known kind
+
+
 @pytest.mark.parametrize("kind", ["utility", "cascade_routing"])
 def test_trades_run_from_the_cheapest_to_the_best(kind: str) -> None:
     fitted, table = drawn_rows(11, 200), drawn_rows(12, 60)
-    settings = replace(fit_settings(fitted, Prices(20.0, 10.0), 0), policy=kind)
-    profile = fit_uncertified(fitted, settings, {})  # type: ignore[arg-type] # a known kind
+    settings = settings_with(fitted, kind)
+    profile = fit_uncertified(fitted, settings, {})
     assert profile.kind == kind
     found = settings_of(table, ladders_of(table), profile)
 
@@ -442,8 +447,8 @@ def test_single_trades_are_what_the_loop_does(kind: str, has_questions: bool) ->
         for number, query in enumerate(sorted(fitted.queries))
     }
     questions = texts if has_questions else None
-    settings = replace(fit_settings(fitted, Prices(20.0, 10.0), 0), policy=kind)
-    profile = fit_uncertified(fitted, settings, {}, questions=questions)  # type: ignore[arg-type] # a known kind
+    settings = settings_with(fitted, kind)
+    profile = fit_uncertified(fitted, settings, {}, questions=questions)
     assert (profile.prior is not None) is has_questions
     assert (profile.entry_policy() is not None) is has_questions and profile.entry is None
     ladders, trades = ladders_of(table), (0.0, 0.01, 0.05, 0.2, 1e6)

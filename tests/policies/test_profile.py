@@ -195,7 +195,7 @@ def test_any_profile_comes_back_with_its_fingerprint(
 
 
 def test_the_policy_and_the_calibrators_are_those_that_were_fitted() -> None:
-    policy, assessor = PROFILE.policy(), PROFILE.assessor()
+    policy, assessor = PROFILE.thresholds(), PROFILE.assessor()
 
     assert PROFILE.names == ("small", "large")
     assert policy.floor == 0.5
@@ -284,8 +284,8 @@ def test_what_a_gate_follows_comes_back(tmp_path: Path) -> None:
 
     found = load_profile(tmp_path / "p.json")
     assert found == profile
-    assert found.policy().rule(Rung(0, 0, False)) == rung.rule
-    assert found.policy().tie_seed == 9
+    assert found.thresholds().rule(Rung(0, 0, False)) == rung.rule
+    assert found.thresholds().tie_seed == 9
 
 
 def test_advice_and_origin_are_for_people_and_may_differ() -> None:

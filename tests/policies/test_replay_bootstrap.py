@@ -44,7 +44,8 @@ FIVE = [
 
 def arrays(rows: list[Any], **more: Any) -> ReplayArrays:
     ids, *columns = zip(*rows, strict=True)
-    return ReplayArrays.of(ids, **dict(zip(COLUMNS, columns, strict=True)), **more)
+    told: dict[str, Any] = dict(zip(COLUMNS, columns, strict=True))
+    return ReplayArrays.of(ids, **told, **more)
 
 
 def world(n: int, *, seed: int = 0, ids: str = "q{:06}") -> list[Any]:
@@ -262,12 +263,13 @@ def test_rows_that_make_no_sense_are_named(change: dict[int, Any], message: str)
 
 def test_bad_calls() -> None:
     data = arrays(FIVE)
+    nothing: dict[str, Any] = {name: [] for name in COLUMNS}
     with pytest.raises(UsageError, match="two of 'b'"):
         arrays([*FIVE, FIVE[0]])
     with pytest.raises(UsageError, match="lengths"):
-        ReplayArrays.of(["a"], **{name: [] for name in COLUMNS})
+        ReplayArrays.of(["a"], **nothing)
     with pytest.raises(UsageError, match="one row or more"):
-        ReplayArrays.of([], **{name: [] for name in COLUMNS})
+        ReplayArrays.of([], **nothing)
     with pytest.raises(UsageError, match="reps"):
         replay_intervals(data, seed=0, reps=0)
     with pytest.raises(UsageError, match="level"):

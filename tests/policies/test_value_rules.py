@@ -86,8 +86,11 @@ def test_a_fitted_profile_is_loaded_as_it_was_saved(kind: str, tmp_path: Path) -
         for number in range(120)
         for tier in range(2)
     )
-    settings = replace(fit_settings(table, Prices(50.0, 25.0), 0), policy=kind)
-    profile = fit_uncertified(table, settings, {})  # type: ignore[arg-type] # a known kind
+    settings = replace(
+        fit_settings(table, Prices(50.0, 25.0), 0),
+        policy=kind,  # type: ignore[arg-type]  # a known kind
+    )
+    profile = fit_uncertified(table, settings, {})
     save_profile(profile, tmp_path / "profile.json")
     loaded = load_profile(tmp_path / "profile.json")
 

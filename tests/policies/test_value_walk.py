@@ -96,7 +96,7 @@ def _model(rng: random.Random, source: Rung | None, target: Rung, informed: bool
 class Known:
     """A prior by query id."""
 
-    def __init__(self, queries: Sequence[str], prior: np.ndarray) -> None:  # type: ignore[type-arg]  # of floats
+    def __init__(self, queries: Sequence[str], prior: np.ndarray) -> None:
         self._rows = dict(zip(queries, map(tuple, prior.tolist()), strict=True))
 
     def probabilities(self, question: str) -> tuple[float, ...]:

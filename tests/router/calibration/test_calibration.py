@@ -471,7 +471,7 @@ def test_some_fits_want_values_between_0_and_1(fit: Fit) -> None:
 class Recorder:
     """A curve that gives back the share of right answers it was fitted on, and their scores."""
 
-    def __init__(self, scores: Sequence[float], labels: Sequence[int]) -> None:
+    def __init__(self, scores: Sequence[float], labels: Sequence[float]) -> None:
         self.seen = set(scores)
         self.share = sum(labels) / len(labels)
 
@@ -501,7 +501,7 @@ def test_cross_fitting_does_not_depend_on_the_order_of_the_rows() -> None:
     rows = history(120, 5)
     groups = [f"q{i % 40}" for i in range(120)]
     order = random.Random(0).sample(range(120), 120)
-    fit: Callable[[Sequence[float], Sequence[int]], Curve] = partial(fit_isotonic, signal="s")
+    fit: Callable[[Sequence[float], Sequence[float]], Curve] = partial(fit_isotonic, signal="s")
     straight = cross_fitted(fit, *split(rows), groups, seed=3)
     shuffled = cross_fitted(
         fit, *split([rows[i] for i in order]), [groups[i] for i in order], seed=3

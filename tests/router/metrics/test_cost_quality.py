@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Callable
 from itertools import pairwise
 
 import pytest
@@ -143,11 +144,12 @@ def test_without_a_dearer_strong_tier_there_is_nothing_to_save(price: float) -> 
 
 @pytest.mark.parametrize("curve", [[], [(1.0, math.nan)], [(math.inf, 0.5)]])
 def test_points_that_are_none(curve: list[Point]) -> None:
-    for refused in (
+    calls: tuple[Callable[[], object], ...] = (
         lambda: nauc(curve, WEAK, STRONG),
         lambda: aiq(curve, 1.0, 5.0),
         lambda: save_at(curve, STRONG),
-    ):
+    )
+    for refused in calls:
         with pytest.raises(UsageError):
             refused()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -67,13 +68,14 @@ def test_going_on_from_a_stored_state_is_going_on() -> None:
 
 
 def test_impossible_parameters_are_refused() -> None:
-    for make in (
+    calls: tuple[Callable[[], object], ...] = (
         lambda: EDetector(0.0),
         lambda: EDetector(0.1, 1.0),
         lambda: EDetector(0.1, bets=(2.0,)),
         lambda: EDetector(0.1, sums=(1.0,)),
         lambda: EDetector(0.1).after([-0.2]),
         lambda: EDetector(0.1).after([math.nan]),
-    ):
+    )
+    for make in calls:
         with pytest.raises(UsageError):
             make()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -90,12 +91,13 @@ def test_the_limit_never_falls_and_survives_storing() -> None:
 
 
 def test_impossible_numbers_are_refused() -> None:
-    for make in (
+    calls: tuple[Callable[[], object], ...] = (
         lambda: SourceTarget(1.1),
         lambda: SourceTarget(0.1, 0.0),
         lambda: SourceTarget(0.1, tolerance=-1.0),
         lambda: SourceTarget(0.1).after([(1.5, 1.0)]),
         lambda: SourceTarget(0.1).after([(1.0, 0.0)]),
-    ):
+    )
+    for make in calls:
         with pytest.raises(UsageError):
             make()
