@@ -127,8 +127,9 @@ class _Watch:
         """The most it was, in MB."""
         self._ended.set()
         self._thread.join()
+        # Without /proc: the largest of all processes that have ended, earlier ones among them.
         largest_mb = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-        return max(self._peak_mb, largest_mb)
+        return self._peak_mb or largest_mb
 
     def _look(self) -> None:
         while not self._ended.wait(_EVERY_S):
