@@ -32,7 +32,7 @@ def risk_words(certificate: Certificate) -> str:
     target = certificate.target
     words = _PROMISES[target.kind].format(
         share=f"{target.alpha:.1%}",
-        wrong="wrong" if target.loss == "binary" else "lost (in the mean of graded losses)",
+        wrong="wrong" if target.loss == "binary" else "lost",
     )
     return (
         f"{target.kind} risk at most {target.alpha:g}: {words}, with confidence "
