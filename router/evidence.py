@@ -101,10 +101,16 @@ class CriticVerdict:
     Attributes:
         p_accept: probability that the answer is right; None where there was no answer to judge.
         p_sufficient: probability that the passages suffice to answer the question.
+        gap: what the passages lack, in words; None where the critic cannot say.
+        truncated: whether passages were left out or cut, since the critic cannot read so much.
+        version: of the critic, with its fingerprint.
     """
 
     p_accept: float | None
     p_sufficient: float
+    gap: str | None = None
+    truncated: bool = False
+    version: str = ""
 
 
 Nli = tuple[float, float, float]
