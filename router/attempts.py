@@ -64,6 +64,7 @@ def assessed(
         attempt.signal_costs,
         estimate,
         attempt.passage_ids,
+        attempt.rationale,
     )
 
 
@@ -84,6 +85,7 @@ def with_cost(attempt: Attempt, signal: str, cost: float | None) -> Attempt:
         {**attempt.signal_costs, signal: total},
         attempt.estimate,
         attempt.passage_ids,
+        attempt.rationale,
     )
 
 

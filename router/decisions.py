@@ -67,6 +67,7 @@ class Attempt:
     signal_costs: Mapping[str, float | None] = field(default_factory=dict)
     estimate: Estimate | Unavailable = NOT_ASSESSED
     passage_ids: tuple[str, ...] = ()
+    rationale: str = ""
 
     @property
     def rung(self) -> Rung:

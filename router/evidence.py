@@ -14,6 +14,7 @@ __all__ = [
     "Generation",
     "Nli",
     "Passage",
+    "Refusal",
     "Token",
     "ToolCall",
     "Turn",
@@ -92,6 +93,14 @@ class Turn:
 
     question: str
     answer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An answer that the critic did not accept, and what it missed in the passages, in words."""
+
+    answer: str
+    gap: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,11 +12,14 @@ from typing import Any
 from .attempts import assessed, make_attempt, with_cost
 from .budget import Spend
 from .conversation import is_follow_up
+from .critic.corrective import corrected
 from .decisions import NOT_ASSESSED, Action, Attempt, Decision
 from .evidence import Evidence, Generation, Passage
 from .making import maker
 from .plan import Plan
 from .purchases import with_outcome
+from .queries import query_in
+from .rationales import split_rationale
 from .requests import (
     Ask,
     Asked,
@@ -87,7 +90,7 @@ def take(
         _take_draft(plan, state, evidence, request, reply)
     elif isinstance(request, Retrieve):
         state.spend.rounds += 1
-        _take_passages(state, outcome)
+        _take_passages(plan, state, request, outcome)
     elif isinstance(request, Recall):
         state.phase = "entry"
         _take_recalled(plan, state, outcome)
@@ -95,9 +98,15 @@ def take(
         state.phase = "done"
         if isinstance(outcome, Failure):
             state.degraded.append(f"history: {outcome.message}")
-    else:
+    elif state.buying is not None:
         state.phase = "assess"
         _take_purchase(state, evidence, request, reply)
+    elif isinstance(request, Critique):
+        state.phase = "assess"
+        _take_verdict(state, evidence, request, outcome)
+    else:
+        state.phase = "search"
+        _take_query(state, outcome)
 
 
 def evidence_of(state: RunState, kept: dict[str, Evidence], attempt: Attempt) -> Evidence:
@@ -143,6 +152,7 @@ def _take_draft(
     state.tier = tier
     state.settled = []
     state.buying = None
+    state.no_verdict = None
     if isinstance(outcome, Failure):
         state.failed[tier] = f"the tier failed ({outcome.kind}): {outcome.message}"
         name = plan.tiers[tier].name
@@ -155,42 +165,98 @@ def _take_draft(
     text = clean_text(generation.text)
     if text != generation.text:
         generation = replace(generation, text=text)
+    answer, rationale = split_rationale(text)
     attempt = make_attempt(
         str(len(attempts) + 1),
         tier,
         state.round if passages else 0,
         bool(passages),
-        text.strip(),
+        answer,
         generation.finish_reason,
         reply.cost,
         reply.elapsed_s,
         passage_ids=tuple([passage.id for passage in passages]) if passages else (),
+        rationale=rationale,
     )
     previous = tuple([earlier.text for earlier in attempts]) if attempts else ()
     evidence[attempt.id] = _make_evidence(
-        state.question, generation, passages=passages, previous_answers=previous
+        state.question,
+        generation,
+        passages=passages,
+        without_context=_closed_book(attempts, evidence, tier) if passages else None,
+        previous_answers=previous,
     )
     state.current = len(attempts)
     attempts.append(attempt)
 
 
-def _take_passages(state: RunState, outcome: Outcome) -> None:
+def _closed_book(
+    attempts: list[Attempt], evidence: Mapping[str, Evidence], tier: int
+) -> Generation | None:
+    """What the same tier answered without passages, where that is known with its tokens."""
+    for earlier in attempts:
+        if earlier.tier == tier and not earlier.retrieved:
+            known = evidence.get(earlier.id)
+            return None if known is None else known.greedy
+    return None
+
+
+def _take_query(state: RunState, outcome: Outcome) -> None:
+    """What a model proposes to search for; "" where it proposed nothing."""
+    state.proposed = ""
+    if isinstance(outcome, Failure):
+        state.degraded.append(f"query: {outcome.kind}: {outcome.message}")
+        return
+    assert isinstance(outcome, Asked)
+    if outcome.generations:
+        state.proposed = query_in(outcome.generations[0].text)
+
+
+def _take_verdict(
+    state: RunState, evidence: dict[str, Evidence], request: Critique, outcome: Outcome
+) -> None:
+    assert state.current is not None
+    if isinstance(outcome, Failure):
+        state.no_verdict = f"{outcome.kind}: {outcome.message}"
+        state.degraded.append(f"critic: {state.no_verdict}")
+        return
+    attempt = state.attempts[state.current]
+    evidence[attempt.id] = with_outcome(evidence_of(state, evidence, attempt), request, outcome)
+
+
+def _take_passages(plan: Plan, state: RunState, request: Retrieve, outcome: Outcome) -> None:
+    is_new_query = bool(state.queries) and state.queries[-1] != request.query
+    state.queries.append(request.query)
     if isinstance(outcome, Failure):
         state.degraded.append(f"retriever: {outcome.message}")
         state.no_retrieval = f"the retriever failed: {outcome.message}"
         state.phase = "assess"
         return
     assert isinstance(outcome, Retrieved)
+    assert plan.retrieval is not None
     found: dict[str, Passage] = {}
     for passage in outcome.passages:
         found.setdefault(passage.id, passage)
-    kept = [passage for passage in state.passages if passage.id not in found]
-    if found.keys() <= {passage.id for passage in state.passages}:
+    shown = state.rounds_by_id()
+    if is_new_query:  # of another query only what is new, and no more than was wanted
+        unseen = [passage for id, passage in found.items() if id not in shown]
+        found = {passage.id: passage for passage in unseen[: plan.retrieval.k]}
+    if plan.retrieval.corrective is not None:
+        new = [passage for id, passage in found.items() if id not in shown]
+        handled = corrected(request.query, new, plan.retrieval.corrective)
+        kept_new = {one.id: one.passage for one in handled if one.passage is not None}
+        old = {passage.id: passage for passage in state.passages}  # refined when they were found
+        found = {id: kept_new.get(id) or old[id] for id in found if id in kept_new or id in old}
+    if found.keys() <= shown.keys():
         state.no_retrieval = "the last search found no new passage"
+        if outcome.passages and plan.retrieval.corrective is not None:
+            state.no_retrieval += " that is to the point"
         state.phase = "assess"
         return
-    state.passages = (*found.values(), *kept)
+    kept = [passage for passage in state.passages if passage.id not in found]
     state.round += 1
+    state.passages = (*found.values(), *kept)
+    state.found_in = tuple([shown.get(one.id, state.round) for one in state.passages])
     state.phase = "draft"
 
 

@@ -2,10 +2,11 @@
 
 ::
 
-    Recall ─► Draft ─► (assess ─► decide) ─┬─► answer / abstain ─► Record ─► Result
-                ▲          ▲    │ buy      │
-                │          └────┘          ├─► Retrieve ─┐
-                └──────────────────────────┴─────────────┘  escalate: Draft by a higher tier
+    Recall ─► Draft ─► (Critique) ─► (assess ─► decide) ─┬─► answer / abstain ─► Record ─► Result
+                ▲                        ▲    │ buy      │
+                │                        └────┘          ├─► (Ask for a query) ─► Retrieve ─┐
+                └────────────────────────────────────────┴──────────────────────────────────┘
+                                                  escalate: Draft by a higher tier
 
 A driver performs `run.request` and gives the reply to `advance`; it decides nothing. The loop
 reads no clock: time and money arrive with each reply. It ends for every estimator, policy and
@@ -21,10 +22,10 @@ from typing import Any
 
 from .attempts import assessed, not_open, why_incomplete
 from .batch import Batch
-from .budget import Budget, Forecast
-from .conversation import is_follow_up, search_query
+from .budget import Budget
+from .conversation import is_follow_up
 from .decisions import NOT_ASSESSED, Action, Attempt, Buy, Choice, Decision, Result, Rung
-from .evidence import Evidence, Turn
+from .evidence import Evidence, Refusal, Turn
 from .forecasts import Fit, Outlook
 from .guards import (
     assess_safely,
@@ -39,7 +40,7 @@ from .making import maker
 from .options import situation_of, steps_left
 from .plan import Plan
 from .protocols import Opening, Situation
-from .purchases import missing_parts, named, purchase_request
+from .purchases import critique_request, missing_parts, named, purchase_request
 from .requests import (
     Continue,
     Draft,
@@ -50,10 +51,10 @@ from .requests import (
     Record,
     Reply,
     Request,
-    Retrieve,
 )
 from .results import make_result
-from .signals import Unavailable
+from .searching import query_question, refusal_of, search_request
+from .signals import Estimate, Unavailable
 from .state import RunState, freeze, thaw
 from .trail import Judged, Step, closed_step, decided_step, entered_step, opened_step
 
@@ -61,8 +62,6 @@ __all__ = ["Run", "open_run", "resume_run"]
 
 _make_decision = maker(Decision)
 _make_draft = maker(Draft)
-_make_forecast = maker(Forecast)
-_make_retrieve = maker(Retrieve)
 
 
 def open_run(
@@ -218,6 +217,8 @@ class Run:
             self._enter()
         elif phase == "draft":
             self._draft_again()
+        elif phase == "search":
+            self._search()
         self._close_step()
         if self.request is not None:
             return self.request
@@ -292,24 +293,24 @@ class Run:
         elif isinstance(fit, Fit) and all(passage.id in shown for passage in fit.passages):
             why_not = "no new passage fits its context"
         else:
-            why_not = self._draft(state.tier)
+            why_not = self._draft(state.tier, refusal_of(self._outlook, self.evidence))
         if why_not is not None:
             state.no_retrieval = f"what was found cannot be used: {why_not}"
             state.phase = "assess"
             self._assess_and_decide()
 
-    def _draft(self, tier: int) -> str | None:
+    def _draft(self, tier: int, refused: Refusal | None = None) -> str | None:
         """Request a draft, or say why that cannot be."""
         fit, state = self._outlook.fit(tier), self.state
         if isinstance(fit, str):
             return fit
         why_not = state.budget.refusal(state.spend, fit.forecast)
         if why_not is None:
-            self._request_draft(tier, fit)
+            self._request_draft(tier, fit, refused)
         return why_not
 
-    def _request_draft(self, tier: int, fit: Fit) -> None:
-        self.request = _make_draft(tier, fit.passages, fit.forecast, self.time_left())
+    def _request_draft(self, tier: int, fit: Fit, refused: Refusal | None = None) -> None:
+        self.request = _make_draft(tier, fit.passages, fit.forecast, self.time_left(), refused)
 
     def _assess_and_decide(self) -> None:
         attempt = self._current()
@@ -317,12 +318,30 @@ class Run:
             self._decide(None, None)
             return
         evidence = evidence_of(self.state, self.evidence, attempt)
+        if self.plan.critiques and self._request_verdict(attempt, evidence):
+            return
         attempt = self._assess(attempt, evidence)
         if self.state.buying is not None:
             if self._continue_purchase(evidence):
                 return
             attempt = self._current()  # it says now why the purchase was given up
         self._decide(attempt, evidence)
+
+    def _request_verdict(self, attempt: Attempt, evidence: Evidence) -> bool:
+        """Put a whole draft before the critic, once; False where there is no need or no way."""
+        state = self.state
+        is_judged = evidence.critique is not None or attempt.estimate != NOT_ASSESSED
+        if is_judged or not attempt.is_complete or state.no_verdict is not None:
+            return False
+        request = critique_request(self._outlook, evidence, self.time_left())
+        why_not = state.budget.refusal(state.spend, request.forecast)
+        if why_not is None and steps_left(state) < 1:
+            why_not = "no step is left"
+        if why_not is not None:
+            state.no_verdict = why_not
+            return False
+        self.request = request
+        return True
 
     def _assess(self, attempt: Attempt, evidence: Evidence) -> Attempt:
         """Read every signal whose needs are met and that was not read yet; estimate anew."""
@@ -341,10 +360,12 @@ class Run:
                     state.buying = None
         if len(signals) == len(attempt.signals) and attempt.estimate != NOT_ASSESSED:
             return attempt  # judged before, and nothing was learned since
-        if attempt.is_complete:
-            estimate = assess_safely(plan.assessor, attempt.rung, signals)
+        if not attempt.is_complete:
+            estimate: Estimate | Unavailable = Unavailable(why_incomplete(attempt))
+        elif state.no_verdict is not None:  # other signals must not speak for a missing critic
+            estimate = Unavailable(f"the critic could not judge it: {state.no_verdict}")
         else:
-            estimate = Unavailable(why_incomplete(attempt))
+            estimate = assess_safely(plan.assessor, attempt.rung, signals)
         attempt = assessed(attempt, signals, estimate)
         self._replace_current(attempt)
         return attempt
@@ -394,15 +415,8 @@ class Run:
             self._decide(self._current(), evidence)
 
     def _act(self, decision: Decision, situation: Situation) -> None:
-        plan, state = self.plan, self.state
         if decision.action is Action.RETRIEVE:
-            assert plan.retrieval is not None
-            self.request = _make_retrieve(
-                search_query(state.question, state.turns),
-                plan.retrieval.k * (state.round + 1),
-                _make_forecast(0.0, plan.retrieval.latency_s, 0, 0, 1),
-                self.time_left(),
-            )
+            self._search()
         elif decision.action is Action.ESCALATE:
             tiers = [tier for tier, _ in situation.escalate]
             tier = tiers[0] if decision.tier is None else tiers[tiers.index(decision.tier)]
@@ -411,6 +425,24 @@ class Run:
             self._request_draft(tier, fit)
         else:
             self._conclude(decision)
+
+    def _search(self) -> None:
+        """Ask for a query where one is wanted, then search; decide anew where there is none."""
+        state, attempt = self.state, self._current()
+        known = None if attempt is None else evidence_of(state, self.evidence, attempt)
+        question = query_question(self._outlook, known, self.time_left())
+        if question is not None:
+            self.request = question
+            return
+        found = search_request(self._outlook, attempt, self.time_left())
+        if not isinstance(found, str):
+            self.request = found
+            return
+        state.no_retrieval = found
+        state.phase = "assess"
+        if self._step is None:
+            self._step = state.trail.pop()  # what was decided there cannot be done
+        self._decide(attempt, known)
 
     def _conclude(self, decision: Decision) -> None:
         plan, state = self.plan, self.state

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .answers import answer_class
 from .attempts import best_attempt
 from .budget import NOTHING, Forecast
 from .decisions import Action, Alternative, Attempt, Rung
@@ -63,7 +64,7 @@ def _retrieve_option(outlook: Outlook, left: int, closed: list[Alternative]) -> 
     if plan.retrieval is None:
         return None
     tier, forecast = state.tier, NOTHING
-    why_not = state.no_retrieval or state.failed.get(tier)
+    why_not = state.no_retrieval or state.failed.get(tier) or _stale_answer(outlook)
     if why_not is None:
         fit = outlook.fit(tier)
         if isinstance(fit, str):
@@ -79,6 +80,24 @@ def _retrieve_option(outlook: Outlook, left: int, closed: list[Alternative]) -> 
         _make_alternative(Action.RETRIEVE, None, forecast.cost, forecast.latency_s, why_not)
     )
     return None
+
+
+def _stale_answer(outlook: Outlook) -> str | None:
+    """Why a further search is not worth it: the tier repeated its answer, and is no surer."""
+    plan, state = outlook.plan, outlook.state
+    if plan.retrieval is None or not plan.retrieval.stop_unchanged or state.current is None:
+        return None
+    current = state.attempts[state.current]
+    earlier = [one for one in state.attempts[: state.current] if one.tier == current.tier]
+    if not current.retrieved or not earlier:
+        return None
+    before = earlier[-1]
+    if answer_class(before.text) != answer_class(current.text):
+        return None
+    was, now = before.estimate, current.estimate
+    if isinstance(was, Estimate) and isinstance(now, Estimate) and now.p > was.p:
+        return None
+    return "the answer stayed the same, and no surer"
 
 
 def _escalate_options(

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 from .budget import Budget, Price
+from .critic.corrective import Corrective
 from .protocols import Assessor, EntryPolicy, Estimator, Policy, PrefixGate, Prior, Sizer
 
-__all__ = ["Plan", "RetrievalPlan", "TierPlan"]
+__all__ = ["Plan", "QuerySource", "RetrievalPlan", "TierPlan"]
+
+QuerySource = Literal["question", "rationale", "model"]
+"""Where the next query comes from."""
 
 
 FREE = Price(0.0, 0.0)
@@ -42,11 +47,21 @@ class RetrievalPlan:
         k: passages in the first round; each further round asks for `k` more.
         latency_s: seconds that one search is expected to take.
         passage_tokens: expected length of one passage, for forecasts made before the search.
+        queries: where the next query comes from once an answer from passages was refused: `model`
+            asks the tier that drafted (which also makes a follow-up question stand alone), and
+            without a new query from it falls back on `rationale`, the last sentence of the reasons
+            that came with the answer; without any, `question` asks for more of the same.
+        stop_unchanged: search no further once a tier gives the same answer twice in a row and is
+            no surer of it. Recorded tables know no such stop, so it stands outside a certificate.
+        corrective: what to keep of each passage that was found; None keeps all as they are.
     """
 
     k: int = 3
     latency_s: float = 0.0
     passage_tokens: int = 120
+    queries: QuerySource = "question"
+    stop_unchanged: bool = False
+    corrective: Corrective | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +77,8 @@ class Plan:
         certificate: name of the certificate that vouches for gated answers, if any.
         prior: judges questions before anything is generated.
         entry: chooses the tier that drafts first; None enters at the cheapest that can.
+        critiques: whether every whole draft is put before the critic, once. A draft that it could
+            not judge is taken for one that nothing is known of.
     """
 
     tiers: tuple[TierPlan, ...]
@@ -78,3 +95,4 @@ class Plan:
     certificate: str | None = None
     prior: Prior | None = None
     entry: EntryPolicy | None = None
+    critiques: bool = False

@@ -12,6 +12,7 @@ from .evidence import Evidence, Generation
 from .forecasts import Outlook, call_forecast
 from .making import maker
 from .protocols import Estimator, Needs
+from .rationales import split_rationale
 from .requests import (
     Ask,
     Asked,
@@ -28,6 +29,7 @@ from .requests import (
 __all__ = [
     "Part",
     "Purchase",
+    "critique_request",
     "missing_parts",
     "named",
     "part_forecast",
@@ -107,7 +109,25 @@ def purchase_request(
     if part == "comparison" and needs.compare is not None:
         pairs = pairs_to_compare(evidence, needs.compare)
         return Compare(pairs, needs.compare, forecast, timeout_s)
-    return Critique(answer, passages, forecast, timeout_s)
+    return critique_request(outlook, evidence, timeout_s)
+
+
+def critique_request(outlook: Outlook, evidence: Evidence, timeout_s: float | None) -> Critique:
+    """What the critic is given of the current attempt."""
+    state, passages = outlook.state, evidence.passages
+    answer, rationale = split_rationale(evidence.greedy.text)
+    found_in = state.rounds_by_id() if passages else {}
+    return Critique(
+        answer,
+        passages,
+        Forecast(0.0, outlook.plan.compare_latency_s),
+        timeout_s,
+        rationale,
+        state.round if passages else 0,
+        evidence.previous_answers,
+        tuple(state.queries) if passages else (),
+        tuple([found_in.get(passage.id, state.round) for passage in passages]),
+    )
 
 
 def with_outcome(evidence: Evidence, request: Request, outcome: Outcome) -> Evidence:

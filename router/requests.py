@@ -11,9 +11,11 @@ from typing import Literal
 
 from .budget import NOTHING, Forecast
 from .decisions import Attempt, Result
-from .evidence import CriticVerdict, Generation, Passage, Token, Turn
+from .evidence import CriticVerdict, Generation, Passage, Refusal, Token, Turn
 
 __all__ = [
+    "FOLLOW_UP_QUERY",
+    "STANDALONE_QUESTION",
     "Ask",
     "Asked",
     "Compare",
@@ -42,6 +44,12 @@ __all__ = [
     "Stop",
 ]
 
+FOLLOW_UP_QUERY = "follow_up_query"
+"""Kind of `Ask`: what to search for next, after an answer was refused."""
+
+STANDALONE_QUESTION = "standalone_question"
+"""Kind of `Ask`: the question in words that need no earlier turn."""
+
 CompareKind = Literal["similarity", "nli"]
 """How two texts are compared: one similarity in [0, 1], or (contradiction, neutral, entailment)."""
 
@@ -57,12 +65,17 @@ class Recall:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """One answer by one tier from these passages."""
+    """One answer by one tier from these passages.
+
+    Attributes:
+        refused: the critic's refusal of the answer before this one.
+    """
 
     tier: int
     passages: tuple[Passage, ...] = ()
     forecast: Forecast = NOTHING
     timeout_s: float | None = None
+    refused: Refusal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +91,13 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """One question about the answer, put to a tier (p_true, verbalized, judge, opposition, ...)."""
+    """One question put to a tier: about the answer (p_true, verbalized, judge, opposition, ...), or
+    for words to search for (`FOLLOW_UP_QUERY`, `STANDALONE_QUESTION`).
+
+    Attributes:
+        gap: what the critic missed in the passages, in words.
+        queries: what was searched for so far.
+    """
 
     kind: str
     tier: int
@@ -86,6 +105,8 @@ class Ask:
     passages: tuple[Passage, ...] = ()
     forecast: Forecast = NOTHING
     timeout_s: float | None = None
+    gap: str | None = None
+    queries: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,12 +131,20 @@ class Retrieve:
 
 @dataclass(frozen=True, slots=True)
 class Critique:
-    """The local critic's judgement of an answer in the light of its passages."""
+    """The local critic's judgement of an answer in the light of its passages.
+
+    The fields are those of a state (see `surefoot.router.critic.states`).
+    """
 
     answer: str
     passages: tuple[Passage, ...] = ()
     forecast: Forecast = NOTHING
     timeout_s: float | None = None
+    rationale: str = ""
+    round: int = 0
+    previous_answers: tuple[str, ...] = ()
+    queries: tuple[str, ...] = ()
+    found_in: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,8 @@ class RunState:
     """The state of one run. What has been used of the budget (`spend`, `steps`) only grows.
 
     Attributes:
-        phase: what the last reply has left to do: `recall`, `entry`, `assess`, `draft`, `done`.
+        phase: what the last reply has left to do: `recall`, `entry`, `assess`, `search`, `draft`,
+            `done`.
         round: searches that brought something new; a search that did not leaves the rung as it was
             (`spend.rounds` counts all of them).
         current: index of the attempt under judgement, None where the tier failed.
@@ -36,6 +37,10 @@ class RunState:
         failed: tier number to reason; a failed tier is not asked again in this run.
         no_retrieval: why retrieving is closed, None while it is open.
         prior: P(right) of each tier before anything was generated; None without a prior.
+        queries: what was searched for, oldest first.
+        found_in: per passage, the search that found it, from 1.
+        proposed: the query that a model has just proposed; phase `search` goes on with it.
+        no_verdict: why the critic could not judge the current attempt; None while it may.
     """
 
     run_id: str
@@ -59,6 +64,17 @@ class RunState:
     decision: Decision | None = None
     recognized: bool = False
     prior: tuple[float, ...] | None = None
+    queries: list[str] = field(default_factory=list)
+    found_in: tuple[int, ...] = ()
+    proposed: str | None = None
+    no_verdict: str | None = None
+
+    def rounds_by_id(self) -> dict[str, int]:
+        """By passage id, the search that found it; the last one where nobody kept it."""
+        rounds = self.found_in
+        if len(rounds) != len(self.passages):  # frozen by a version that did not keep it
+            rounds = (self.round,) * len(self.passages)
+        return {passage.id: found for passage, found in zip(self.passages, rounds, strict=True)}
 
 
 def freeze(state: RunState, pending: Request | None) -> dict[str, Any]:

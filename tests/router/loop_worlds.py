@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from surefoot.router.assessing import BareAssessor
 from surefoot.router.budget import Budget, Forecast, Price
+from surefoot.router.critic.corrective import Corrective
 from surefoot.router.decisions import Action, Attempt, Buy, Choice, Decision
 from surefoot.router.evidence import CriticVerdict, Evidence, Generation, Passage, Turn
 from surefoot.router.plan import Plan, RetrievalPlan, TierPlan
@@ -189,6 +190,7 @@ class World:
     budget: Budget
     retrieval: RetrievalPlan | None
     remember: bool
+    critiques: bool
     assessor: str
     sane: float
     obedient: bool
@@ -210,6 +212,7 @@ class World:
             retrieval=self.retrieval,
             remember=self.remember,
             compare_latency_s=0.1,
+            critiques=self.critiques,
         )
         return plan, misfits
 
@@ -340,9 +343,13 @@ worlds = st.builds(
             k=st.integers(1, 3),
             latency_s=st.sampled_from((0.0, 0.2)),
             passage_tokens=st.sampled_from((1, 20)),
+            queries=st.sampled_from(("question", "rationale", "model", "model")),
+            stop_unchanged=st.booleans(),
+            corrective=_maybe(st.builds(Corrective, st.just(0.6), st.sampled_from((0.0, 0.3)))),
         )
     ),
     remember=st.booleans(),
+    critiques=st.booleans(),
     assessor=st.sampled_from(("bare", "mean", "mean", "above", "raises")),
     sane=st.sampled_from((0.3, 0.9, 1.0, 1.0)),
     obedient=st.booleans(),

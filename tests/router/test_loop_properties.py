@@ -232,7 +232,7 @@ def finds_out(fails: Callable[[World], object]) -> bool:
             return True
         return False
 
-    plain = settings(max_examples=2000, phases=[Phase.generate], database=None)
+    plain = settings(max_examples=6000, phases=[Phase.generate], database=None)
     return find(worlds, broken, settings=plain, random=random.Random(1)) is not None
 
 

@@ -88,7 +88,7 @@ def test_the_parts_are_asked_for_one_after_the_other() -> None:
     assert requests == [
         Sample(0, 2, FOUND, Forecast(120.0, 0.0, 2, 80), 1.5),
         Ask("judge", 0, "Paris", FOUND, Forecast(80.0, 0.0, 1, 60), 1.5),
-        Critique("Paris", FOUND, Forecast(latency_s=0.25), 1.5),
+        Critique("Paris", FOUND, Forecast(latency_s=0.25), 1.5, round=1, found_in=(1, 1)),
         Compare((("Paris", "Lyon"),), "similarity", Forecast(latency_s=0.25), 1.5),
     ]
     assert evidence.greedy_similarity == (0.5, 0.5)

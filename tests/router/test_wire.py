@@ -143,6 +143,7 @@ def test_plain_values_and_nothing_else() -> None:
             "fallback": None,
         },
         "passage_ids": ["p1", "p2"],
+        "rationale": "",
     }
 
 
