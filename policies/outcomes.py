@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from sys import intern
@@ -36,7 +35,8 @@ def read_outcomes(
 
     Args:
         tiers: how many there are, where that is known; a row of a tier beyond them is refused.
-        allow_gaps: False refuses rows of a tier while one below it has none.
+        allow_gaps: False refuses rows of a tier while one below it has none, and rows of a round
+            while one between the first and it has none.
         is_log: True takes logged traffic: an audited row may wait for its label, and a propensity
             of 0 says that a draft could not have been drawn.
 
@@ -48,6 +48,7 @@ def read_outcomes(
     queries: dict[str, dict[Rung, Outcome]] = {}
     rungs: dict[tuple[int, int, bool], Rung] = {}  # one record a rung, not one a row
     began: dict[int, int] = {}  # where each tier has its first row
+    searched: dict[int, int] = {}  # and each round
     with uncollected():
         for line, data in _lines(path):
             row = _plain_row(data, file, line, is_log) or _checked_row(data, file, line, is_log)
@@ -56,6 +57,7 @@ def read_outcomes(
             if rung is None:
                 rung = rungs[key] = row.rung
                 began.setdefault(row.tier, line)
+                searched.setdefault(row.round, line)
                 if tiers is not None and row.tier >= tiers:
                     words = f"expected a tier below {tiers}, got {row.tier}; tiers count from 0"
                     raise BadInput(words, file=file, line=line, field="tier")
@@ -69,7 +71,8 @@ def read_outcomes(
     if not queries:
         raise BadInput("there is no row", file=file)
     if not allow_gaps:
-        _refuse_gaps(began, file)
+        _refuse_gaps(began, "tier", file)
+        _refuse_gaps({0: 0, 1: 0, **searched}, "round", file)  # either of them may be left out
     return OutcomeTable(queries)
 
 
@@ -77,11 +80,11 @@ def _lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     return read_parquet(path) if path.suffix == ".parquet" else read_lines(path)
 
 
-def _refuse_gaps(began: Mapping[int, int], file: str) -> None:
-    for place, tier in enumerate(sorted(began)):
-        if tier != place:
-            words = f"tier {tier} has rows and tier {place} has none; number tiers without a gap"
-            raise BadInput(words, file=file, line=began[tier], field="tier")
+def _refuse_gaps(began: Mapping[int, int], field: str, file: str) -> None:
+    for place, found in enumerate(sorted(began)):
+        if found != place:
+            words = f"{field} {found} has rows and {field} {place} has none; number {field}s"
+            raise BadInput(f"{words} without a gap", file=file, line=began[found], field=field)
 
 
 def _plain_row(
@@ -173,7 +176,7 @@ def _checked_row(data: Mapping[str, Any], file: str, line: int, is_log: bool = F
         for name, value in fields.mapping("signals").items()
     }
     costs = {
-        name: fields.number(f"signal_costs.{name}", value, 0.0, math.inf)
+        name: fields.number(f"signal_costs.{name}", value, 0.0, LARGEST)
         for name, value in fields.mapping("signal_costs").items()
         if value is not None
     }
@@ -185,7 +188,7 @@ def _checked_row(data: Mapping[str, Any], file: str, line: int, is_log: bool = F
         retrieved,
         fields.text_or_none("answer"),
         loss,
-        fields.number("cost", fields.get("cost"), 0.0, math.inf),
+        fields.number("cost", fields.get("cost"), 0.0, LARGEST),
         fields.amount("latency_s"),
         signals,
         costs,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Mapping
 from reprlib import repr as shown
 from typing import Any
@@ -12,8 +11,8 @@ from ..router.errors import BadInput
 
 __all__ = ["LARGEST", "RowChecks"]
 
-LARGEST = sys.float_info.max
-"""The largest number that an amount may be."""
+LARGEST = 1e15
+"""The largest number that an amount may be: sums, products and squares of such stay finite."""
 
 
 class RowChecks:
@@ -43,14 +42,14 @@ class RowChecks:
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise self.bad(name, f"expected a number, got {shown(value)}")
         # The bounds come first: a whole number may be too large to be a float at all.
-        if not (low <= value <= high and value <= LARGEST):
+        if not low <= value <= high:
             raise self.bad(name, f"expected a number in [{low:g}, {high:g}], got {shown(value)}")
         return float(value)
 
     def amount(self, name: str) -> float | None:
-        """A finite number from 0, None where it is null or absent."""
+        """A number from 0, None where it is null or absent."""
         value = self._data.get(name)
-        return None if value is None else self.number(name, value, 0.0, math.inf)
+        return None if value is None else self.number(name, value, 0.0, LARGEST)
 
     def whole(self, name: str) -> int:
         """A whole number from 0."""

@@ -122,11 +122,14 @@ def write_atomically(path: Path, content: str | bytes) -> None:
     """Put `content` into `path` so that no reader ever sees a part of it; texts as UTF-8.
 
     Raises:
-        StoreError: the folder cannot be written or the disk is full; nothing is left behind.
+        StoreError: the folder cannot be written, the disk is full, or `path` is a folder, pipe or
+            device; nothing is left behind.
     """
     data = content.encode("utf-8") if isinstance(content, str) else content
     temporary = path.parent / f".{uuid.uuid4().hex}.tmp"  # beside it: a rename needs one disk
     try:
+        if path.exists() and not path.is_file():  # a rename would put a file in a device's place
+            raise OSError("it is no regular file")
         path.parent.mkdir(parents=True, exist_ok=True)
         with temporary.open("xb") as file:
             file.write(data)

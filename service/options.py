@@ -25,5 +25,5 @@ history_option = click.option(
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 seed_option = click.option(
-    "--seed", type=int, default=0, show_default=True, help="Makes it repeat."
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Makes it repeat."
 )

@@ -48,6 +48,8 @@ class PartFile:
 
     def __enter__(self) -> PartFile:
         with self._store_errors():
+            if self.target.exists() and not self.target.is_file():  # finish would replace a device
+                raise OSError("it is no regular file")
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._file = self.path.open("ab")
         _lock(self._file, self.path)

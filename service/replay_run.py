@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..router.errors import UsageError
+from ..router.errors import BadInput, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -82,7 +82,7 @@ def _replayed(asked: Asked, progress: ProgressLine) -> Replayed:
     table, profile = read_outcomes(asked.outcomes), load_profile(asked.profile)
     texts = _texts(asked, table)
     _check_texts(profile, texts)
-    served = _served(table, profile, texts, partial(progress, "replaying questions"))
+    served = _served(asked, table, profile, texts, partial(progress, "replaying questions"))
     return Replayed(
         table,
         profile,
@@ -116,6 +116,7 @@ def _check_texts(profile: Profile, texts: Mapping[str, str] | None) -> None:
 
 
 def _served(
+    asked: Asked,
     table: OutcomeTable,
     profile: Profile,
     texts: Mapping[str, str] | None,
@@ -123,7 +124,12 @@ def _served(
 ) -> list[Served]:
     from ..policies.replay import serve_table
 
-    return serve_table(table, profile, progress, questions=texts)
+    try:
+        return serve_table(table, profile, progress, questions=texts)
+    except BadInput:
+        raise
+    except UsageError as error:  # the policy cannot know which file the rows are from
+        raise BadInput(str(error), file=str(asked.outcomes)) from error
 
 
 def _against(
@@ -143,7 +149,7 @@ def _against(
     assert asked.against is not None
     other = load_profile(asked.against)
     _check_texts(other, texts)
-    second = _served(table, other, texts, partial(progress, "replaying the other profile"))
+    second = _served(asked, table, other, texts, partial(progress, "replaying the other profile"))
     charged = charged_for_abstaining(profile)
     differences = replay_differences(
         served_arrays(served, charged), served_arrays(second, charged), seed=asked.seed

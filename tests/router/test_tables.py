@@ -311,3 +311,16 @@ def test_rows_that_are_no_json_write_nothing(tmp_path: Path) -> None:
         write_lines(tmp_path / "out.jsonl", [{"a": 1}, {"a": object()}])
 
     assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes")
+def test_a_pipe_or_device_is_not_replaced_by_a_file(tmp_path: Path) -> None:
+    """Whoever may write to /dev would find a file there afterwards."""
+    path = tmp_path / "null"
+    os.mkfifo(path)
+
+    with pytest.raises(StoreError, match=r"null was not written: it is no regular file"):
+        write_atomically(path, b"rows")
+
+    assert path.is_fifo()
+    assert list(tmp_path.iterdir()) == [path]

@@ -73,6 +73,7 @@ def test_the_table_of_these_tests_is_good(here: Here, rows: list[Row]) -> None:
         ({"cost": ...}, "cost"),
         ({"cost": None}, "cost"),
         ({"cost": -1.0}, "cost"),
+        ({"cost": 1e308}, "cost"),
         ({"loss": ...}, "loss"),
         ({"loss": 1.5}, "loss"),
         ({"loss": -0.1}, "loss"),
@@ -112,6 +113,16 @@ def test_a_key_that_occurs_twice(refused: Callable[..., None], rows: list[Row]) 
 def test_a_tier_that_nobody_has_heard_of(refused: Callable[..., None], rows: list[Row]) -> None:
     path = write("t.jsonl", [{**row, "tier": 2 * row["tier"]} for row in rows])
     refused((path, *RISK), "t.jsonl:3: field 'tier'", "tier 2 has rows and tier 1 has none")
+
+
+def test_a_round_that_no_row_leads_to(refused: Callable[..., None], rows: list[Row]) -> None:
+    """Every round up to the highest is a step that is fitted: a slip of 10^9 filled the memory."""
+    path = write("t.jsonl", [*rows, {**rows[1], "round": 10**9}])
+    refused((path, *RISK), f"t.jsonl:{len(rows) + 1}: field 'round'", "round 2 has none")
+
+
+def test_a_seed_below_zero(refused: Callable[..., None], rows: list[Row]) -> None:
+    refused((write("t.jsonl", rows), *RISK, "--seed", "-1"), "'--seed'", "-1")
 
 
 @pytest.mark.parametrize("target", [*EVERY_TARGET, *VALUES], ids=lambda target: target[-1])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -126,3 +127,15 @@ def test_a_folder_that_cannot_be_made_is_a_store_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreError, match="was not written"), PartFile(tmp_path / "file" / "o", {}):
         pass
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes")
+def test_a_pipe_or_device_is_not_replaced_by_a_file(tmp_path: Path) -> None:
+    target = tmp_path / "null"
+    os.mkfifo(target)
+
+    with pytest.raises(StoreError, match="it is no regular file"), PartFile(target, WORK):
+        pass
+
+    assert target.is_fifo()
+    assert list(tmp_path.iterdir()) == [target]
