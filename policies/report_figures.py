@@ -90,13 +90,15 @@ def _risk_coverage(told: RiskCoverage) -> Figure:
     if told.point is not None:
         point = told.point
         reach = "" if point.interval is None else ranged(point.interval, "share")
-        name = "the policy, certified" if point.certified else "the policy, not certified"
+        name = "the policy, certified" if point.certified else "the policy, risk not certified"
         rows.insert(0, (name, shown(point.coverage, "share"), shown(point.risk, "share"), reach))
+    asked = " The dashed line is the risk that was asked for." if told.alpha is not None else ""
     return Figure(
         "What coverage risks",
         risk_coverage_svg(told),
-        "Mean loss of the surest answers, by the share of all questions they are. The dashed line "
-        "is the risk that was asked for.",
+        "The line takes the best attempts, of whatever tier, the surest first: their mean loss, by "
+        "the share of all questions that they are. The diamond is what the gates let through, "
+        f"which need not be the surest of all, so it may lie off the line.{asked}",
         ("point", "coverage", "risk", "interval"),
         tuple(rows),
     )

@@ -71,7 +71,7 @@ def _verdict(content: ReportContent) -> str:
     if told is None:
         return (
             '<section class="verdict no" aria-label="Certificate"><strong>No certificate</strong>'
-            "This policy was not fitted to a risk target: the numbers below describe the replayed "
+            "No risk is certified for this policy: the numbers below describe the replayed "
             "questions and promise nothing about others.</section>"
         )
     kind, heading = ("yes", "Certified") if told.certified else ("no", "Not certified")
@@ -103,7 +103,7 @@ def _targets(content: ReportContent) -> str:
         return ""
     rows = []
     for one in content.targets:
-        met = {True: ("met", "met"), False: ("missed", "missed"), None: ("", "open")}[one.met]
+        met = {True: ("met", "met"), False: ("missed", "missed"), None: ("", "undecided")}[one.met]
         rows.append(
             [
                 escape(one.kind),
@@ -114,7 +114,11 @@ def _targets(content: ReportContent) -> str:
             ]
         )
     head = ["target", "asked for", "achieved", "interval", "verdict"]
-    return _section("Targets", _table(head, rows))
+    note = (
+        "<p>Met or missed where the whole interval lies on that side; undecided where it holds "
+        "what was asked for.</p>"
+    )
+    return _section("Targets", _table(head, rows) + note)
 
 
 def _baselines(content: ReportContent) -> str:
@@ -133,7 +137,15 @@ def _baselines(content: ReportContent) -> str:
     head = ["rule", "quality", f"cost per question{_currency(told.currency)}"]
     if dearest is not None:
         head += ["quality kept of always-large", "cost saved"]
-    return _section("Beside simple rules", _table(head, rows, ours=0))
+    return _section("Beside simple rules", _table(head, rows, ours=0) + _RULES)
+
+
+_RULES = (
+    "<p>Rules read no signal. The random mix draws lots between always-small and always-large and "
+    "spends what this policy spends; best-single always asks in the one way (a tier, with or "
+    "without passages) that is right most often; the oracle knows the answers and takes the "
+    "cheapest right one.</p>"
+)
 
 
 def _currency(name: str) -> str:
@@ -147,9 +159,11 @@ def _plots(content: ReportContent) -> str:
     drawn = []
     for one in figures:
         wide = ' class="wide"' if one.is_wide else ""
+        # On a narrow screen a wide picture is moved rather than shrunk until nobody can read it.
+        picture = f'<div class="scroll" tabindex="0">{one.svg}</div>' if one.is_wide else one.svg
         numbers = _table([escape(name) for name in one.head], one.rows)
         drawn.append(
-            f"<figure{wide}><h3>{one.title}</h3>{one.svg}<figcaption><p>{one.caption}</p>"
+            f"<figure{wide}><h3>{one.title}</h3>{picture}<figcaption><p>{one.caption}</p>"
             f"<details><summary>The numbers</summary>{numbers}</details></figcaption></figure>"
         )
     return _section("Pictures", f'<div class="plots">{"".join(drawn)}</div>')

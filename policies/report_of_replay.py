@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -38,6 +39,7 @@ from .report_estimates import estimates_of
 __all__ = ["Against", "Replayed", "replay_content"]
 
 _MOST_POINTS = 400  # of the risk-coverage curve
+_VERDICT = re.compile(r"(.+?)[:.] (.+)", re.DOTALL)
 _UNITS: Mapping[str, Unit] = {
     "cost": "cost",
     "latency_s": "seconds",
@@ -45,7 +47,7 @@ _UNITS: Mapping[str, Unit] = {
 }
 _MEASURES = (
     ("quality", "quality", "right and served, of all requests"),
-    ("cost", "cost per question", "drafts and bought signals"),
+    ("cost", "cost per question", "drafts and bought signals, in the table's currency"),
     ("gated_share", "let through by a gate", "of all requests"),
     ("selective_risk", "selective risk", "loss among answers that a gate let through"),
     ("joint_risk", "joint risk", "let through by a gate and wrong, of all requests"),
@@ -54,12 +56,12 @@ _MEASURES = (
     ("deferred_share", "asked a larger tier", "of all requests"),
     ("latency_s", "latency per question", "as recorded"),
 )
-_CURVE_NOTES = {
-    "nauc": "area under quality over cost; a random mix has 0.5",
-    "apgr": "area under quality over the share deferred; random order has 0.5",
-    "aiq": "mean height of the hull over cost",
-    "ibc_lift": "quality gained per cost, above always-large's",
-}
+_CURVE_MEASURES = (
+    ("nauc", "nAUC", "area under quality over cost at all settings; a random mix has 0.5"),
+    ("apgr", "APGR", "area under quality over the share deferred; random order has 0.5"),
+    ("aiq", "AIQ", "mean quality over cost, on the hull of all settings"),
+    ("ibc_lift", "IBC lift", "quality gained per cost, above always-large's; 0 is no better"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,12 +136,12 @@ def _measures(report: ReplayReport) -> list[Measure]:
 
 def _curve_measures(curve: PolicyCurve) -> list[Measure]:
     found = []
-    for key, note in _CURVE_NOTES.items():
+    for key, name, note in _CURVE_MEASURES:
         number = curve.numbers[key]
         if isinstance(number, Unavailable):
-            found.append(Measure(key, None, None, "number", number.reason))
+            found.append(Measure(name, None, None, "number", number.reason))
         else:
-            found.append(Measure(key, number.value, number.interval, "number", note))
+            found.append(Measure(name, number.value, number.interval, "number", note))
     return found
 
 
@@ -200,15 +202,16 @@ def _risk_coverage(
     # Coverage is of all questions, and those without an estimate are never covered.
     share = len(known) / len(served)
     step = 1 + len(curve) // _MOST_POINTS
+    # Another risk's certificate vouches for nothing on this axis.
+    is_selective = certificate is not None and certificate.target.kind == "selective"
     point = None
     if report.selective_risk is not None:
         point = CertifiedPoint(
             report.gated_share,
             report.selective_risk,
             report.intervals.get("selective_risk"),
-            certificate is not None,
+            is_selective,
         )
-    is_selective = certificate is not None and certificate.target.kind == "selective"
     return RiskCoverage(
         tuple((share * coverage, risk) for coverage, risk in curve[step - 1 :: step]),
         point,
@@ -251,5 +254,6 @@ def _comparison(against: Against) -> tuple[Comparison, ...]:
 
 
 def _advice(line: str) -> Advice:
-    verdict, colon, text = line.partition(": ")
-    return Advice(verdict, text) if colon else Advice("advice", line)
+    """The verdict ends at the first colon or full stop, whichever comes first."""
+    found = _VERDICT.match(line)
+    return Advice("advice", line) if found is None else Advice(found[1], found[2])

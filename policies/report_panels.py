@@ -22,7 +22,7 @@ def reliability_svg(told: Sequence[Reliability]) -> str:
     def draw(figure: Any) -> None:
         grid = _panels(figure, len(told), strips=True)
         for (panel, strip), one in zip(grid, told, strict=True):
-            _draw_reliability(panel, strip, one)
+            _draw_reliability(panel, strip, one, len(told))
         grid[0][0].set_ylabel("share right")
 
     rows = 1 + (len(told) - 1) // _columns(len(told))
@@ -37,7 +37,7 @@ def reliability_svg(told: Sequence[Reliability]) -> str:
     )
 
 
-def _draw_reliability(panel: Any, strip: Any, one: Reliability) -> None:
+def _draw_reliability(panel: Any, strip: Any, one: Reliability, panels: int) -> None:
     blue = SERIES["blue"]
     panel.plot([0, 1], [0, 1], color=MUTED, linewidth=1.0, linestyle=(0, (4, 3)))
     stated = [each.mean_probability for each in one.bins]
@@ -46,7 +46,7 @@ def _draw_reliability(panel: Any, strip: Any, one: Reliability) -> None:
         panel.plot([x, x], [low, high], color=blue, linewidth=2.0, alpha=0.45)
     panel.plot(stated, shares, color=blue, linewidth=1.2, alpha=0.7)
     panel.plot(stated, shares, "o", color=blue, markersize=6, markeredgecolor=CARD)
-    panel.set_title(_short(one.rung))
+    panel.set_title(_short(one.rung, panels))
     if one.ece is not None:
         panel.annotate(
             f"ECE {one.ece:.3f}", (0.98, 0.04), xycoords="axes fraction", ha="right", color=MUTED
@@ -74,7 +74,7 @@ def estimates_svg(told: Sequence[Estimates]) -> str:
     def draw(figure: Any) -> None:
         grid = _panels(figure, len(told), strips=False)
         for place, ((panel, _), one) in enumerate(zip(grid, told, strict=True)):
-            _draw_estimates(panel, one)
+            _draw_estimates(panel, one, len(told))
             if place == 0:
                 panel.set_ylabel("attempts")
         handles, labels = figure.axes[0].get_legend_handles_labels()
@@ -92,7 +92,7 @@ def estimates_svg(told: Sequence[Estimates]) -> str:
     )
 
 
-def _draw_estimates(panel: Any, one: Estimates) -> None:
+def _draw_estimates(panel: Any, one: Estimates, panels: int) -> None:
     width = 1.0 / len(one.right)
     left = [place * width for place in range(len(one.right))]
     floor = [0.0] * len(left)
@@ -105,7 +105,7 @@ def _draw_estimates(panel: Any, one: Estimates) -> None:
             continue
         panel.bar(left, counts, width * 0.88, bottom=floor, align="edge", color=color, label=name)
         floor = [low + count for low, count in zip(floor, counts, strict=True)]
-    panel.set_title(_short(one.rung))
+    panel.set_title(_short(one.rung, panels))
     panel.yaxis.get_major_locator().set_params(integer=True, nbins=5)
     panel.set(xlim=(-0.01, 1.01), ylim=(0, max([*floor, 1.0]) * 1.18), xlabel="estimate")
     panel.grid(axis="x", visible=False)
@@ -160,6 +160,7 @@ def _panels(figure: Any, panels: int, *, strips: bool) -> list[tuple[Any, Any]]:
     return found
 
 
-def _short(name: str) -> str:
-    """A name that fits above a panel."""
-    return name if len(name) <= 26 else f"{name[:25]}…"
+def _short(name: str, panels: int) -> str:
+    """A name that fits above one of so many panels."""
+    most = 26 if panels > 1 else 52
+    return name if len(name) <= most else f"{name[: most - 1]}…"

@@ -15,7 +15,10 @@ __all__ = ["cost_quality_svg", "risk_coverage_svg"]
 
 _WIDE, _HIGH = 5.6, 3.8
 _MARKERS = "osv^P*DXph<>"
-_OFFSETS = ((9, 5), (9, -12), (-9, 5), (-9, -12), (0, 11), (0, -18), (9, 16), (-9, 16), (9, -24))
+_OFFSETS = (
+    *((9, 5), (9, -12), (-9, 5), (-9, -12), (0, 11), (0, -18), (9, 16), (-9, 16), (9, -24)),
+    *((-9, -24), (0, 22), (0, -30), (9, 28), (-9, 28), (9, -36), (-9, -36)),
+)
 
 
 def cost_quality_svg(told: CostQuality) -> str:
@@ -90,6 +93,7 @@ def _draw_chosen(axes: Any, told: CostQuality) -> None:
 
 def _label_points(figure: Any, axes: Any, told: CostQuality) -> None:
     """Each name beside its point, at the first of a few places where it covers no other one."""
+    figure.dpi = 72  # offsets and letters are measured in points: let these be pixels
     figure.draw_without_rendering()
     points = [told.chosen, *_merged(told.baselines)]
     places = [axes.transData.transform((one.cost, one.quality)).tolist() for one in points]
@@ -103,7 +107,8 @@ def _label_points(figure: Any, axes: Any, told: CostQuality) -> None:
         for dx, dy in _OFFSETS:
             center = x + dx + wide / 2 * ((dx > 0) - (dx < 0))
             box = _box(center, y + dy + 4, wide, 11)
-            outside = box[0] < frame.x0 or box[2] > frame.x1 or box[1] < frame.y0
+            outside = box[0] < frame.x0 or box[2] > frame.x1
+            outside = outside or box[1] < frame.y0 or box[3] > frame.y1
             hits = sum(_overlap(box, other) for other in taken) + 2.0 * outside
             hits += 0.1 * sum(_overlap(box, other) for other in lines)
             if hits < fewest:
@@ -156,12 +161,13 @@ def risk_coverage_svg(told: RiskCoverage) -> str:
         top = max([risk for _, risk in told.curve], default=0.0)
         if told.alpha is not None:
             axes.axhline(told.alpha, color=SERIES["red"], linewidth=1.3, linestyle=(0, (5, 3)))
+            is_left = _is_crowded_right(told, told.alpha)
             axes.annotate(
                 f"target {shown(told.alpha, 'share')}",
-                (1.0, told.alpha),
-                xytext=(0, 4),
+                (0.0 if is_left else 1.0, told.alpha),
+                xytext=(4 if is_left else 0, 4),
                 textcoords="offset points",
-                ha="right",
+                ha="left" if is_left else "right",
                 color=SERIES["red"],
                 fontsize=9.5,
             )
@@ -174,6 +180,17 @@ def risk_coverage_svg(told: RiskCoverage) -> str:
         axes.yaxis.set_major_formatter(percent_tick)
 
     return draw_svg("risk-coverage", _risk_words(told), _WIDE, _HIGH, draw)
+
+
+def _is_crowded_right(told: RiskCoverage, alpha: float) -> bool:
+    """Whether the target's name has more room at the left end of its line."""
+    spots = [*told.curve, *([] if told.point is None else [(told.point.coverage, alpha)])]
+
+    def room(low: float, high: float) -> float:
+        near = [abs(risk - alpha) for coverage, risk in spots if low <= coverage <= high]
+        return min(near, default=math.inf)
+
+    return room(0.0, 0.25) > room(0.75, 1.0)
 
 
 def _draw_certified(axes: Any, told: RiskCoverage) -> None:
@@ -197,7 +214,7 @@ def _draw_certified(axes: Any, told: RiskCoverage) -> None:
     is_below = told.alpha is not None and told.alpha / 2 < point.risk <= told.alpha
     rise = -16 if is_below else 9
     axes.annotate(
-        "certified" if point.certified else "the policy, not certified",
+        "certified" if point.certified else "the gates, risk not certified",
         (point.coverage, point.risk),
         xytext=(-11, rise) if is_right else (11, rise),
         textcoords="offset points",

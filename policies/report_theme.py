@@ -201,7 +201,7 @@ figure{margin:0;padding:1.1rem 1.2rem}
 figure.wide{grid-column:1/-1}
 figure svg{display:block;width:100%;height:auto;margin:.4rem 0}
 figure svg text{paint-order:stroke;stroke:var(--card);stroke-width:2.5px;stroke-linejoin:round}
-figcaption p{margin:0;color:var(--muted);font-size:.88rem}
+figcaption p,section>p{margin:.5rem 0 0;color:var(--muted);font-size:.88rem}
 details{font-size:.86rem;margin-top:.4rem}
 summary{cursor:pointer;color:var(--muted)}
 .scroll{overflow-x:auto}
@@ -228,7 +228,8 @@ overflow-x:auto;font:.86rem/1.5 var(--mono);margin:.9rem 0 0}
 footer{margin-top:3rem;color:var(--muted);font-size:.84rem}
 @media (max-width:34rem){main{padding:1.4rem .9rem 3rem}
 dl,.verdict dl{grid-template-columns:1fr;gap:0}
-dd{margin-bottom:.5rem}th,td{padding:.4rem .45rem}}
+dd{margin-bottom:.5rem}th,td{padding:.4rem .45rem}
+figure{padding:.9rem .7rem}figure.wide svg{width:40rem}}
 @media print{figure,.card,.verdict{break-inside:avoid}main{padding:0;max-width:none}}
 """
 )

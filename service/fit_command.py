@@ -113,8 +113,8 @@ def command(
     budgets are in the table's currency. Where a risk cannot be certified, the exit code is 3 and
     the profile does the safe thing: it abstains, or hands over to the last tier uncertified.
 
-    With --json: {"schema", "certified", "certificate" or "not_certified", "targets", "advice",
-    "fingerprint", "prices", "fitted_on"}.
+    With --json: {"schema", "certified", "certificate" or "not_certified", "targets",
+    "advice", "fallback", "fingerprint", "prices", "fitted_on"}.
     """
     from .fit_run import Asked, Calibration, RiskAsked, run_fit
 

@@ -202,6 +202,8 @@ def _tell(
         return _REVOKED
     if report.status != "valid":
         say(f"warning: {report.status}: {report.reaction.words}")
+    elif not report.counts.labelled:
+        say("warning: no audited label was read: nothing speaks for or against the promise yet")
     return 0
 
 
@@ -212,13 +214,13 @@ def _show(report: MonitorReport, path: Path) -> None:
     from rich.text import Text
 
     from .console import out
+    from .screen import advice_lines
     from .streams import plain
 
     console = out()
     first, *rest = report.words
     console.print(Text(plain(first), style=_STYLES.get(report.status, "bold red")))
-    for line in rest:
-        console.print(Text(plain(f"• {line}")))
+    console.print(advice_lines(tuple(rest)))
     console.print("what happened:")
     for step in report.transitions:
         at = datetime.fromtimestamp(step.at, UTC).isoformat(timespec="minutes")

@@ -197,14 +197,14 @@ def _show(console: Console, chosen: _Chosen, asked: Asked) -> None:
         console.print(chosen.no_options, style="dim")
         return
     table = Table(title="ways to a certificate, cheapest first", title_justify="left")
-    for column in ("thresholds", "accepts", "risk", "labels needed", "there", "to buy", "of"):
+    for column in ("thresholds", "accepts", "risk", "labels needed", "judged", "to judge", "here"):
         table.add_column(column, justify="right")
     for one in chosen.options:
         needed, more = ("never enough" if n is None else str(n) for n in (one.needed, one.more))
         table.add_row(
             f"{one.margin:+g}",
             f"{one.share:.1%}",
-            f"{one.risk:.3f}",
+            f"{one.risk:.3f}" if one.share else "",
             needed,
             str(one.have),
             more,
@@ -212,5 +212,6 @@ def _show(console: Console, chosen: _Chosen, asked: Asked) -> None:
         )
     console.print(table)
     console.print(
-        "risks by the calibrated estimates; labels drawn with equal propensity among the accepted"
+        "thresholds moved by so much; risks by the calibrated estimates; labels drawn with equal "
+        "propensity among the accepted, of which `here` are in the file and not judged yet"
     )

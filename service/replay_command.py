@@ -34,9 +34,13 @@ def command(
 
     Judge a policy on questions that it was not fitted on. Intervals are 95 % bootstrap intervals
     over questions. Risks: selective, of the answers that a gate let through; joint, of all requests
-    those let through and wrong; system, of whatever was served. nauc, apgr and aiq are those of the
-    profile's kind of policy at all its settings, ibc_lift that of the profile; null where a tier's
-    row is missing, or where the dearest tier is not both dearer and better.
+    those let through and wrong; system, of whatever was served.
+
+    Of the profile's kind of policy at all its settings: nauc, the area under quality over cost (.5
+    for a random mix of the cheapest and the dearest tier); apgr, the same over the share deferred;
+    aiq, mean quality on the hull over cost. Of the profile itself: ibc_lift, quality gained per
+    cost above that of the dearest tier. They are null where a tier's row is missing, or where the
+    dearest tier is not both dearer and better.
     """
     from .replay_run import Asked, run_replay
 

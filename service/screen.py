@@ -154,7 +154,14 @@ def _count(n: int, noun: str, many: str | None = None) -> str:
 
 def advice_lines(advice: tuple[str, ...]) -> RenderableType:
     """Advice, a line each."""
-    return Group(*[Text(plain(f"• {line}")) for line in advice])
+    return Group(*[_bulleted(plain(line)) for line in advice])
+
+
+def _bulleted(line: str) -> RenderableType:
+    """A line that is indented under its bullet where it is broken."""
+    grid = Table.grid(padding=(0, 1, 0, 0))
+    grid.add_row("•", Text(line))
+    return grid
 
 
 def replay_table(

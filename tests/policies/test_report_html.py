@@ -222,7 +222,7 @@ def test_every_number_stands_in_the_text() -> None:
         "Certified At most 10 % are wrong. p-value 0.01421",
         "selective risk 10.0 % 8.2 % [6.7, 9.8] % met",
         "deferred share 50.0 % 53.1 % [51.1, 55.5] % missed",
-        "budget 0.0125 not defined open",
+        "budget 0.0125 not defined undecided",
         "this policy 84.2 % 0.0003127 98.8 % 67.2 %",
         "always-small 57.2 % 2.1e-05",
         "always-large 85.3 % 0.0009537 100.0 % 0.0 %",

@@ -79,7 +79,7 @@ def test_the_numbers_are_those_of_the_replay() -> None:
     assert shown["joint risk"].value == pytest.approx(0.1)
     assert shown["cost per question"].value == pytest.approx((20 * 1 + 10 * 10) / 20)
     nauc = done.curve.numbers["nauc"]
-    assert (shown["nauc"].value, shown["nauc"].interval) == (nauc.value, nauc.interval)  # type: ignore[union-attr] # it is defined
+    assert (shown["nAUC"].value, shown["nAUC"].interval) == (nauc.value, nauc.interval)  # type: ignore[union-attr] # it is defined
     assert content.cost_quality is not None
     assert content.cost_quality.chosen.quality == pytest.approx(0.9)
     assert content.cost_quality.curve == tuple(sorted(done.curve.points))
