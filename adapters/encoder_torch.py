@@ -16,7 +16,7 @@ from ..router.text import clean_text
 from .encoder_files import EncoderFiles
 from .openmp import short_spins
 
-__all__ = ["Head", "TorchEncoder"]
+__all__ = ["Head", "TorchEncoder", "quiet_loading", "token_limit"]
 
 Head = Literal["AutoModel", "AutoModelForSequenceClassification"]
 """The class of transformers by which a model is loaded."""
@@ -65,7 +65,7 @@ class TorchEncoder:
     ) -> None:
         self.files = files
         self._head = head
-        self._max_length = max_length or _limit(files)
+        self._max_length = max_length or token_limit(files)
         self._device = device
         self._loaded: _Loaded | None = None
 
@@ -137,7 +137,7 @@ class TorchEncoder:
         # Only what lies in the folder, and none of the code that a repository may bring.
         how = {"local_files_only": True, "trust_remote_code": False}
         folder = str(self.files.folder)
-        with _quiet(transformers.utils.logging):
+        with quiet_loading(transformers.utils.logging):
             tokenizer = transformers.AutoTokenizer.from_pretrained(folder, **how)
             model, info = getattr(transformers, self._head).from_pretrained(
                 folder, output_loading_info=True, **how
@@ -161,7 +161,7 @@ class TorchEncoder:
 
 
 @contextmanager
-def _quiet(logging: Any) -> Iterator[None]:
+def quiet_loading(logging: Any) -> Iterator[None]:
     """No progress bars and no reports of unused weights on a terminal that shows answers."""
     level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
@@ -179,7 +179,7 @@ def _cut(order: Sequence[int], size: int) -> Iterator[Sequence[int]]:
         yield order[start : start + size]
 
 
-def _limit(files: EncoderFiles) -> int:
+def token_limit(files: EncoderFiles) -> int:
     """Tokens that a row may have: the least of what tokenizer and positions allow."""
     config = files.json("config.json")
     positions = config.get("max_position_embeddings")
