@@ -7,16 +7,14 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from ..router.errors import ConfigurationError
 from ..router.requests import CompareKind
 from .encoder_files import EncoderFiles
-from .encoder_torch import TorchEncoder
+from .encoder_sentence import SentenceEncoder
 
 __all__ = ["SentenceComparer"]
 
 # Embeddings kept, 1.5 kB each for 384 dimensions: pairs come in pieces, and share their texts.
 _KEPT = 4096
-_KNOWN_MODULES = frozenset({"Transformer", "Pooling", "Normalize"})
 
 
 class SentenceComparer:
@@ -34,21 +32,14 @@ class SentenceComparer:
     kind: ClassVar[CompareKind] = "similarity"
 
     def __init__(self, files: EncoderFiles, *, device: str | None = None) -> None:
-        self._by_first = _pools_first_token(files)
-        length = files.json("sentence_bert_config.json").get("max_seq_length")
-        self._encoder = TorchEncoder(
-            files,
-            "AutoModel",
-            max_length=length if isinstance(length, int) else None,
-            device=device,
-        )
+        self._encoder = SentenceEncoder(files, device=device)
         self._kept: OrderedDict[str, Any] = OrderedDict()
         self._lock = threading.Lock()
 
     @property
     def name(self) -> str:
         """The encoder with its digest."""
-        return self._encoder.files.name
+        return self._encoder.name
 
     def compare(self, pairs: Sequence[tuple[str, str]]) -> Sequence[tuple[float, ...]]:
         """One similarity a pair, in order. Raises an UpstreamError as `TorchEncoder.run`."""
@@ -65,10 +56,10 @@ class SentenceComparer:
     def _embedded(self, texts: Sequence[str]) -> dict[str, Any]:
         with self._lock:
             rows = {text: self._kept[text] for text in texts if text in self._kept}
-        missing = [(text,) for text in texts if text not in rows]
+        missing = [text for text in texts if text not in rows]
         if missing:
-            vectors = self._encoder.run(missing, self._pooled)
-            for (text,), vector in zip(missing, vectors, strict=True):
+            vectors = self._encoder.tensors(missing)
+            for text, vector in zip(missing, vectors, strict=True):
                 rows[text] = vector.clone()  # a view would keep the whole batch
         self._keep(rows)
         return rows
@@ -80,30 +71,3 @@ class SentenceComparer:
                 self._kept.move_to_end(text)
             while len(self._kept) > _KEPT:
                 self._kept.popitem(last=False)
-
-    def _pooled(self, output: Any, batch: Any) -> Any:
-        from torch.nn.functional import normalize
-
-        states = output.last_hidden_state.float()
-        if self._by_first:
-            return normalize(states[:, 0], dim=1)
-        mask = batch["attention_mask"].unsqueeze(-1).float()
-        return normalize((states * mask).sum(dim=1) / mask.sum(dim=1).clamp(min=1.0), dim=1)
-
-
-def _pools_first_token(files: EncoderFiles) -> bool:
-    """Whether the first token's state is the embedding; else it is the mean of all states."""
-    classes = files.json("config.json").get("architectures") or [""]
-    if str(classes[0]).endswith("ForSequenceClassification"):
-        raise ConfigurationError(
-            f"{files.name} is a classifier ({classes[0]}) and embeds no sentences: name a sentence "
-            "encoder, or use it as comparison.nli if it is an NLI model"
-        )
-    pooling = files.json("1_Pooling/config.json")
-    chosen = {key for key, on in pooling.items() if key.startswith("pooling_mode_") and on is True}
-    if chosen - {"pooling_mode_mean_tokens", "pooling_mode_cls_token"} or len(chosen) > 1:
-        raise ConfigurationError(
-            f"{files.name} pools by {', '.join(sorted(chosen))}: supported are the mean of all "
-            "tokens and the first token"
-        )
-    return chosen == {"pooling_mode_cls_token"}

@@ -14,6 +14,7 @@ __all__ = [
     "DOCS_FIELD",
     "HTML",
     "MARKDOWN",
+    "PDF",
     "DocumentFile",
     "Folder",
     "failure",
@@ -26,8 +27,10 @@ DOCS_FIELD = "retrieval.docs"
 
 MARKDOWN = frozenset({".md", ".markdown"})
 HTML = frozenset({".html", ".htm"})
-_SUFFIXES = MARKDOWN | HTML | {".txt"}
+PDF = frozenset({".pdf"})
+_SUFFIXES = MARKDOWN | HTML | PDF | {".txt"}
 _MAX_BYTES = 32 * 2**20
+_MAX_BYTES_PDF = 128 * 2**20  # most of it images, which are not read
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +96,7 @@ def list_folder(folder: Path) -> Folder:
 
 def require_folder(folder: Path) -> None:
     """Raises ConfigurationError where `folder` does not exist, is no folder, or is closed to us."""
-    wanted = f"{DOCS_FIELD} must name a folder of .txt, .md or .html files"
+    wanted = f"{DOCS_FIELD} must name a folder of .txt, .md, .html or .pdf files"
     try:
         mode = folder.stat().st_mode
         if not stat.S_ISDIR(mode):
@@ -129,6 +132,7 @@ def _stat(folder: Path, path: str) -> DocumentFile | str:
         return failure(error)
     if not stat.S_ISREG(found.st_mode):
         return "it is not a regular file"
-    if found.st_size > _MAX_BYTES:
-        return f"it has {found.st_size / 2**20:,.0f} MB, more than {_MAX_BYTES // 2**20}; split it"
+    most = _MAX_BYTES_PDF if PurePosixPath(path).suffix.lower() in PDF else _MAX_BYTES
+    if found.st_size > most:
+        return f"it has {found.st_size / 2**20:,.0f} MB, more than {most // 2**20}; split it"
     return DocumentFile(path, found.st_size, found.st_mtime_ns)

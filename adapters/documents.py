@@ -1,4 +1,4 @@
-"""Reads a folder of documents into passages: plain text, Markdown and HTML."""
+"""Reads a folder of documents into passages: plain text, Markdown, HTML and PDF."""
 
 from __future__ import annotations
 
@@ -10,8 +10,18 @@ from pathlib import Path, PurePosixPath
 
 from ..router.errors import ConfigurationError
 from .document_blocks import Block, html_blocks, text_blocks
-from .document_folder import DOCS_FIELD, HTML, MARKDOWN, DocumentFile, Folder, failure, list_folder
-from .passages import SizeRule, SourcePassage, pack, source_passage
+from .document_folder import (
+    DOCS_FIELD,
+    HTML,
+    MARKDOWN,
+    PDF,
+    DocumentFile,
+    Folder,
+    failure,
+    list_folder,
+)
+from .passages import Section, SizeRule, SourcePassage, pack, source_passage
+from .pdf_text import PdfText, pdf_text
 
 __all__ = [
     "DOCUMENTS_VERSION",
@@ -107,8 +117,14 @@ def read_document(path: str, data: bytes) -> ReadDocument:
     """The passages of a file's content; `path` tells its kind and becomes part of the ids.
 
     UTF-8 is expected; byte order marks of UTF-8, 16 and 32 are understood. What cannot be decoded
-    is replaced (U+FFFD) and remarked upon. Nothing that a file holds makes this raise.
+    is replaced (U+FFFD) and remarked upon. Of a PDF every passage lies on one page, whose number is
+    part of its title. Nothing that a file holds makes this raise.
     """
+    if PurePosixPath(path).suffix.lower() in PDF:
+        found = pdf_text(data)
+        if isinstance(found, str):
+            return ReadDocument((), found)
+        return ReadDocument(tuple(_page_passages(path, found)), found.remark)
     text, lost = _decoded(data)
     if text is None:
         return ReadDocument((), "it is binary, not text")
@@ -141,11 +157,25 @@ def _passages(path: str, text: str) -> Iterator[SourcePassage]:
     else:
         title, blocks = "", list(text_blocks(text, markdown=suffix in MARKDOWN))
     title = title or place.stem
-    context = (
-        f"{re.sub(r'[/_-]', ' ', str(place.with_suffix('')))} {title} {_first_heading(blocks)}"
-    )
+    context = f"{_spoken(place)} {title} {_first_heading(blocks)}"
     for position, section in enumerate(pack(blocks, title, _SIZE)):
         yield source_passage(path, position, section, context)
+
+
+def _page_passages(path: str, found: PdfText) -> Iterator[SourcePassage]:
+    place, position = PurePosixPath(path), 0
+    title = found.title or place.stem
+    context = f"{_spoken(place)} {title}"
+    for number, text in found.pages:
+        for section in pack(text_blocks(text), title, _SIZE):
+            paged = Section(f"{section.title}, page {number}", section.text)
+            yield source_passage(path, position, paged, context)
+            position += 1
+
+
+def _spoken(place: PurePosixPath) -> str:
+    """The path without its suffix, in words."""
+    return re.sub(r"[/_-]", " ", str(place.with_suffix("")))
 
 
 def _first_heading(blocks: Iterable[Block]) -> str:
@@ -170,6 +200,6 @@ def require_documents(folder: Path, report: ReadReport) -> None:
     if not report.passages:
         why = "; ".join(report.lines()) or "it is empty"
         raise ConfigurationError(
-            f"{folder} holds no document that can be read (.txt, .md, .html): {why}",
+            f"{folder} holds no document that can be read (.txt, .md, .html, .pdf): {why}",
             field=DOCS_FIELD,
         )

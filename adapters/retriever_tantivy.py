@@ -20,6 +20,7 @@ from .documents import DOCUMENTS_VERSION
 from .index_store import IndexStore, Manifest
 from .index_tantivy import FORMAT, engine_version, open_index, reading, stemmer
 from .index_update import FolderScan, Progress, index_folder, index_passages
+from .pdf_text import pdf_engine
 from .query_terms import QueryTerm, query_terms
 
 if TYPE_CHECKING:
@@ -111,6 +112,26 @@ class TantivyRetriever:
         distinct = {passage.text: passage for passage in reversed(found)}
         return [passage for passage in found if distinct[passage.text] is passage][:k]
 
+    @property
+    def home(self) -> Path:
+        """The directory that outlives updates of the index: for what is kept beside it."""
+        return self._directory.parent
+
+    def addresses(self) -> list[DocAddress]:
+        """Where each passage of the index lies, for `at`."""
+        from tantivy import Query
+
+        if not self.size:
+            return []
+        with reading(self._directory):
+            found = self._searcher.search(Query.all_query(), self.size, count=False)
+        return [address for _, address in found.hits]
+
+    def at(self, address: DocAddress, score: float = 0.0) -> Passage:
+        """The passage that lies there. Raises StoreCorrupt."""
+        with reading(self._directory):
+            return self._passage(address, score)
+
     def _passage(self, address: DocAddress, score: float) -> Passage:
         stored = self._searcher.doc(address).get_first("stored")
         identity, title, text = json.loads(bytes(stored or b""))
@@ -172,7 +193,7 @@ class TantivyRetriever:
 def open_documents(
     folder: Path, index_root: Path, *, progress: Progress | None = None
 ) -> TantivyRetriever:
-    """Searches the .txt, .md and .html files below `folder`.
+    """Searches the .txt, .md, .html and .pdf files below `folder`.
 
     The index lies below `index_root`, one for each folder, and is brought up to date first: files
     that have changed are read again, files that are gone are forgotten. A damaged index is built
@@ -188,7 +209,7 @@ def open_documents(
     require_folder(folder)
     name = hashlib.sha256(os.fsencode(folder.resolve())).hexdigest()[:16]
     store = IndexStore(index_root / f"docs-{name}")
-    key = _key(f"documents-v{DOCUMENTS_VERSION}")
+    key = _key(f"documents-v{DOCUMENTS_VERSION} by {pdf_engine()}")
     with store.locked():
         # Listed with the lock held: an older listing must not undo what another process has done.
         at_ns = time.time_ns()

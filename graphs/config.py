@@ -13,6 +13,8 @@ from ..adapters.histories import open_history
 from ..adapters.retriever_tantivy import TantivyRetriever, open_documents, open_python_docs
 from ..policies.profile import Profile
 from ..router.budget import Budget
+from ..router.critic.corrective import Corrective
+from ..router.critic.critics import Critic
 from ..router.drive import Router
 from ..router.errors import StoreError
 from ..router.evidence import Passage
@@ -20,6 +22,7 @@ from ..router.perform import Performer, Sampling
 from ..router.plan import Plan, RetrievalPlan
 from ..router.sizing import PromptSizer
 from .comparing import build_comparer
+from .criticizing import serve_critic
 from .deciding import BuiltPolicy, build_policy, signal_fingerprint
 from .places import Surroundings
 from .prompter import TemplatePrompter
@@ -55,6 +58,7 @@ class Built:
     profile: Profile | None
     retriever: TantivyRetriever | None
     notes: tuple[str, ...]
+    critic: Critic | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -106,9 +110,10 @@ def build(settings: Settings, around: Surroundings | None = None) -> Built:
         free=decides.free,
         buyable=decides.buyable,
         budget=_budget(settings.budget),
-        retrieval=None if found is None else RetrievalPlan(k=settings.retrieval.k),
+        retrieval=None if found is None else _retrieval(settings, decides),
         remember=history is not None,
-        compare_latency_s=settings.comparison.latency_s,
+        compare_latency_s=max(settings.comparison.latency_s, settings.critic.latency_s),
+        critiques=decides.critiques,
         certificate=decides.certificate,
         prior=None if decides.profile is None else decides.profile.prior,
         entry=None if decides.profile is None else decides.profile.entry_policy(),
@@ -122,11 +127,15 @@ def build(settings: Settings, around: Surroundings | None = None) -> Built:
         sampling=Sampling(settings.signals.top_logprobs, settings.signals.temperature),
         comparers=decides.comparers,
         question_in=settings.comparison.question,
+        critic=None if decides.critic is None else serve_critic(decides.critic, settings.critic),
+        rounds=prompter,
         fingerprint=_fingerprint(settings, decides, found),
     )
     retriever = found if isinstance(found, TantivyRetriever) else None
     notes = () if found is None else found.notes
-    return Built(Router(plan, performer), settings, decides.profile, retriever, notes)
+    return Built(
+        Router(plan, performer), settings, decides.profile, retriever, notes, decides.critic
+    )
 
 
 def _budget(settings: BudgetSettings) -> Budget:
@@ -137,6 +146,19 @@ def _budget(settings: BudgetSettings) -> Budget:
         settings.max_tokens,
         settings.rounds,
         settings.max_steps,
+    )
+
+
+def _retrieval(settings: Settings, decides: BuiltPolicy) -> RetrievalPlan:
+    given, stop = settings.retrieval, settings.retrieval.stop_unchanged
+    if stop is None:  # what was certified over recorded rounds knows no such stop
+        stop = decides.certificate is None
+    bounds = given.corrective
+    return RetrievalPlan(
+        k=given.k,
+        queries=given.queries,
+        stop_unchanged=stop,
+        corrective=None if bounds is None else Corrective(bounds.accept, bounds.discard),
     )
 
 
@@ -207,7 +229,8 @@ def _fingerprint(
 ) -> str:
     """What a repeated question must agree on to be answered from the history."""
     signals, profile = settings.signals, decides.profile
-    how = signal_fingerprint(settings, decides.comparers)
+    critic = None if decides.critic is None else decides.critic.version
+    how = signal_fingerprint(settings, decides.comparers, critic)
     parts = {
         "tiers": [[tier.model, tier.base_url, tier.context] for tier in settings.tiers],
         "signals": [how, *signals.free, "bought", *signals.buy],

@@ -10,13 +10,15 @@ from dataclasses import dataclass, field
 from ..policies.profile import Profile, load_profile
 from ..policies.threshold import RungRule, ThresholdPolicy
 from ..router.assessing import BareAssessor
+from ..router.critic.critics import Critic
 from ..router.errors import ConfigurationError
 from ..router.estimators.catalogue import Options, estimator
-from ..router.protocols import Assessor, Comparer, Estimator, Policy
+from ..router.protocols import Assessor, Comparer, Estimator, Needs, Policy
 from ..router.requests import CompareKind
 from .comparing import build_comparer
+from .criticizing import build_critic
 from .places import Surroundings
-from .prompter import prompts_fingerprint
+from .prompter import prompts_fingerprint, round_prompts_fingerprint
 from .settings import Settings
 
 __all__ = ["BuiltPolicy", "build_policy", "signal_fingerprint"]
@@ -32,6 +34,12 @@ class BuiltPolicy:
     assessor: Assessor
     profile: Profile | None = None
     comparers: Mapping[CompareKind, Comparer] = field(default_factory=dict)
+    critic: Critic | None = None
+
+    @property
+    def critiques(self) -> bool:
+        """Whether a free signal relies on the critic, so that every draft is put before it."""
+        return any(one.needs.critique for one in self.free)
 
     @property
     def certificate(self) -> str | None:
@@ -44,6 +52,8 @@ def build_policy(settings: Settings, around: Surroundings) -> BuiltPolicy:
     """Everything that decides. Raises a ConfigurationError or BadInput as `build`."""
     free, buyable = _estimators(settings)
     comparers = _comparers(settings, buyable, around)
+    critic = build_critic(settings, (*free, *buyable), around)
+    how = signal_fingerprint(settings, comparers, None if critic is None else critic.version)
     policy, names = settings.policy, tuple(tier.name for tier in settings.tiers)
     if policy.profile is not None and policy.thresholds is not None:
         raise ConfigurationError(
@@ -52,8 +62,10 @@ def build_policy(settings: Settings, around: Surroundings) -> BuiltPolicy:
     if policy.profile is not None:
         profile = load_profile(around.path(policy.profile))
         models = [tier.model for tier in settings.tiers]
-        profile.check(models, (*free, *buyable), signal_fingerprint(settings, comparers))
-        return BuiltPolicy(free, buyable, profile.policy(), profile.assessor(), profile, comparers)
+        profile.check(models, (*free, *buyable), how)
+        return BuiltPolicy(
+            free, buyable, profile.policy(), profile.assessor(), profile, comparers, critic
+        )
     if policy.thresholds is None:
         raise ConfigurationError(
             "policy: neither a profile nor thresholds; fit a profile with `surefoot fit`, or set "
@@ -62,20 +74,25 @@ def build_policy(settings: Settings, around: Surroundings) -> BuiltPolicy:
         )
     rules = tuple(RungRule(tier, policy.thresholds[name]) for tier, name in enumerate(names))
     order = tuple(found.name for found in (*buyable, *free))
-    decides = ThresholdPolicy(rules, names)
-    return BuiltPolicy(free, buyable, decides, BareAssessor(order), comparers=comparers)
+    decides = ThresholdPolicy(rules, names, policy.floor)
+    return BuiltPolicy(
+        free, buyable, decides, BareAssessor(order), comparers=comparers, critic=critic
+    )
 
 
 def signal_fingerprint(
-    settings: Settings, comparers: Mapping[CompareKind, Comparer] | None = None
+    settings: Settings,
+    comparers: Mapping[CompareKind, Comparer] | None = None,
+    critic: str | None = None,
 ) -> str:
     """SHA-256 of the prompts and of how signals are read: what calibration depends on.
 
     Args:
         comparers: those that the configured signals are bought with.
+        critic: version of the critic that signals rely on, if any does.
     """
     signals = settings.signals
-    how = {
+    how: dict[str, object] = {
         "prompts": prompts_fingerprint(),
         "styles": [tier.style for tier in settings.tiers],
         "max_output": [tier.max_output for tier in settings.tiers],
@@ -85,6 +102,15 @@ def signal_fingerprint(
         "content_filter": signals.content_filter,
         "k": settings.retrieval.k,
     }
+    styles = {tier.style for tier in settings.tiers}
+    several = settings.budget.rounds > 1  # a first search is for the question in any case
+    if "reasoned" in styles or (several and settings.retrieval.queries != "question"):
+        how["round_prompts"] = round_prompts_fingerprint()  # else absent, as below
+        how["queries"] = settings.retrieval.queries
+    if settings.retrieval.corrective is not None:
+        how["corrective"] = settings.retrieval.corrective.model_dump()
+    if critic is not None:
+        how["critic"] = critic
     if comparers:  # absent and not empty: profiles without comparisons keep their fingerprint
         how["comparers"] = {kind: comparer.name for kind, comparer in comparers.items()}
         if "nli" in comparers:
@@ -117,7 +143,8 @@ def _estimators(settings: Settings) -> tuple[tuple[Estimator, ...], tuple[Estima
     free = tuple(_estimator(name, "free", options) for name in settings.signals.free)
     buyable = tuple(_estimator(name, "buy", options) for name in settings.signals.buy)
     for found in free:
-        if not found.needs.is_free:
+        # The critic is local: with one configured, every draft is put before it anyway.
+        if not found.needs.is_free and found.needs != Needs(critique=True):
             raise ConfigurationError(
                 f"signals.free: '{found.name}' has to be bought; name it under signals.buy",
                 field="signals.free",

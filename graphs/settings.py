@@ -17,6 +17,8 @@ from .prompter import PromptStyle
 __all__ = [
     "BudgetSettings",
     "ComparisonSettings",
+    "CorrectiveSettings",
+    "CriticSettings",
     "HistorySettings",
     "PolicySettings",
     "PriceSettings",
@@ -103,11 +105,26 @@ class ComparisonSettings(_Part):
     latency_s: Amount = 0.0
 
 
+class CriticSettings(_Part):
+    """The local critic: `default`, the one that ships, or the folder of a trained one."""
+
+    model: Name | None = None
+    device: Annotated[str, Field(pattern=r"^(cpu|cuda(:\d+)?|mps)$")] | None = None
+    max_batch: Annotated[int, Field(ge=1, le=1024)] = 16
+    window_ms: Annotated[float, Field(ge=0.0, le=1000.0)] = 2.0
+    latency_s: Amount = 0.0
+
+
 class PolicySettings(_Part):
-    """A fitted profile, or thresholds by tier name on the first signal's bare value."""
+    """A fitted profile, or thresholds by tier name on the first signal's bare value.
+
+    With thresholds, `floor` is how sure the best attempt must be to be served where nothing is left
+    to try; without it the run abstains.
+    """
 
     profile: Name | None = None
     thresholds: dict[Name, Share] | None = None
+    floor: Share | None = None
 
 
 class BudgetSettings(_Part):
@@ -121,12 +138,22 @@ class BudgetSettings(_Part):
     max_steps: Annotated[int, Field(ge=2)] = 48
 
 
+class CorrectiveSettings(_Part):
+    """What becomes of each passage that was found, by the share of the query's words in it."""
+
+    accept: Share = 0.5
+    discard: Share = 0.1
+
+
 class RetrievalSettings(_Part):
     """`docs` is a folder; absent, the standard library's own documentation is searched."""
 
     enabled: bool = True
     docs: Name | None = None
     k: Annotated[int, Field(ge=1, le=50)] = 3
+    queries: Literal["question", "rationale", "model"] = "model"
+    stop_unchanged: bool | None = None
+    corrective: CorrectiveSettings | None = None
 
 
 class HistorySettings(_Part):
@@ -141,6 +168,7 @@ class Settings(_Part):
     tiers: Annotated[tuple[TierSettings, ...], Field(min_length=1, strict=False)]
     signals: SignalSettings = SignalSettings()
     comparison: ComparisonSettings = ComparisonSettings()
+    critic: CriticSettings = CriticSettings()
     policy: PolicySettings = PolicySettings()
     budget: BudgetSettings = BudgetSettings()
     retrieval: RetrievalSettings = RetrievalSettings()
@@ -183,8 +211,15 @@ def _check_names(settings: Settings, source: str) -> None:
         if tier.max_output >= tier.context:
             message = f"{tier.max_output} tokens of answer leave no room in a context of "
             raise _wrong(source, f"tiers.{number}.max_output", f"{message}{tier.context}")
+    corrective = settings.retrieval.corrective
+    if corrective is not None and corrective.discard > corrective.accept:
+        message = f"{corrective.discard} is above what is accepted, {corrective.accept}"
+        raise _wrong(source, "retrieval.corrective.discard", message)
     thresholds = settings.policy.thresholds
     if thresholds is None:
+        if settings.policy.floor is not None:
+            message = "a floor goes with thresholds; a profile brings its own"
+            raise _wrong(source, "policy.floor", message)
         return
     for name in thresholds:
         if name not in names:
@@ -227,6 +262,8 @@ _PARTS: dict[str, type[_Part]] = {
     "price": PriceSettings,
     "signals": SignalSettings,
     "comparison": ComparisonSettings,
+    "critic": CriticSettings,
+    "corrective": CorrectiveSettings,
     "policy": PolicySettings,
     "budget": BudgetSettings,
     "retrieval": RetrievalSettings,

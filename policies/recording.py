@@ -23,7 +23,8 @@ from ..router.forecasts import Outlook
 from ..router.guards import read_safely
 from ..router.perform import Performer, RunView, Session
 from ..router.plan import Plan
-from ..router.purchases import missing_parts
+from ..router.purchases import critique_request, missing_parts, with_outcome
+from ..router.rationales import split_rationale
 from ..router.requests import (
     Compare,
     Compared,
@@ -125,15 +126,17 @@ class Recorder:
         evidence = Evidence(question.question, generation, passages=fit.passages)
         evidence, sample_cost = await self._sampled(evidence, tier, question)
         evidence, compare_s = await self._compared(evidence, question)
+        evidence = await self._judged(evidence, tier, question)
         signals, costs = self._signals(evidence, sample_cost)
-        right = generation.is_complete and is_right(generation.text, question.answers)
+        answer, _ = split_rationale(generation.text)
+        right = generation.is_complete and is_right(answer, question.answers)
         rung = Rung(tier, int(bool(fit.passages)), bool(fit.passages))
         return Outcome(
             question.id,
             rung.tier,
             rung.round,
             rung.retrieved,
-            generation.text.strip(),
+            answer,
             0.0 if right else 1.0,
             reply.cost or 0.0,
             round(latency_s, 4),
@@ -171,6 +174,21 @@ class Recorder:
             seconds[kind] = round(elapsed_s, 4)
         names = {kind: self.performer.comparers[kind].name for kind in kinds}
         return evidence, {"comparers": names, "compare_latency_s": seconds}
+
+    async def _judged(self, evidence: Evidence, tier: int, question: Question) -> Evidence:
+        """The evidence with the critic's verdict, where a signal relies on it."""
+        signals = (*self.plan.free, *self.plan.buyable)
+        if not evidence.greedy.is_complete or not any(one.needs.critique for one in signals):
+            return evidence
+        shown = evidence.passages
+        queries = (question.question,) if shown else ()
+        state = RunState(
+            "", question.question, Budget(), tier=tier, passages=shown, round=int(bool(shown))
+        )
+        state.queries.extend(queries)
+        request = critique_request(Outlook(self.plan, state), evidence, None)
+        reply, _ = await self._perform(request, question)
+        return with_outcome(evidence, request, reply.outcome)
 
     def _signals(
         self, evidence: Evidence, sample_cost: float

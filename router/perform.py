@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from .comparisons import checked_values, posed
+from .critic.critics import CriticService
+from .critic.states import CriticState
 from .errors import RunError, UpstreamMalformed
 from .evidence import Evidence, Turn
 from .plan import Plan
@@ -23,15 +25,21 @@ from .protocols import (
     Model,
     ModelCall,
     OnTokens,
+    Prompt,
     Prompter,
     RecallQuery,
     Retriever,
+    RoundPrompter,
     RunRecord,
 )
 from .requests import (
+    Ask,
+    Asked,
     Compare,
     Compared,
     CompareKind,
+    Critique,
+    Critiqued,
     Draft,
     Drafted,
     Failure,
@@ -55,6 +63,8 @@ _GRACE_S = 0.05
 # A comparison blocks a thread that cannot be stopped, but between pieces. So many pairs of short
 # texts take a base-sized NLI model 3 to 5 s on two busy cores; smaller batches cost more a pair.
 _PAIRS_AT_ONCE = 32
+
+_QUERY_TOKENS = 64  # a query that is longer is none
 
 _HOW_TO_COMPARE: Mapping[CompareKind, str] = {
     "nli": 'set comparison.nli = "transformers:NAME_OR_PATH"',
@@ -114,6 +124,8 @@ class Performer:
         models: one a tier, in the plan's order.
         comparers: by the kind of comparison that each answers.
         question_in: whether NLI is asked of question and answer, or of the answers alone.
+        critic: judges drafts; without one a `Critique` fails.
+        rounds: prompts of the questions that are put to a model beside its drafts.
         fingerprint: of models, prompts, policy and documents; a repeat must agree on it.
         now: the wall clock, for records only.
     """
@@ -129,6 +141,8 @@ class Performer:
         sampling: Sampling | None = None,
         comparers: Mapping[CompareKind, Comparer] | None = None,
         question_in: bool = True,
+        critic: CriticService | None = None,
+        rounds: RoundPrompter | None = None,
         fingerprint: str = "",
         now: Callable[[], str] = utc_now,
     ) -> None:
@@ -137,8 +151,10 @@ class Performer:
         self.history = history
         self.comparers: Mapping[CompareKind, Comparer] = dict(comparers or {})
         self.question_in = question_in
+        self.critic = critic
         self.fingerprint = fingerprint
         self._prompter = prompter
+        self._rounds = rounds
         self._retriever = retriever
         self._sampling = sampling or Sampling()
         self._now = now
@@ -167,7 +183,7 @@ class Performer:
     async def aclose(self) -> None:
         """Close models and history; each is closed even where another cannot be."""
         async with AsyncExitStack() as stack:
-            for closing in (*self.models, self.history):
+            for closing in (*self.models, self.history, self.critic):
                 if closing is not None:
                     stack.push_async_callback(closing.aclose)
 
@@ -184,16 +200,17 @@ class Performer:
     ) -> Reply:
         if isinstance(request, Draft | Sample):
             return await self._generate(request, run, on_tokens)
+        if isinstance(request, Ask):
+            return await self._ask(request, run)
+        if isinstance(request, Critique):
+            return Reply(await self._critique(request, run))
         if isinstance(request, Compare):
             return Reply(await self._compare(request, run))
         if isinstance(request, Retrieve):
             return Reply(await self._search(request))
         if isinstance(request, Recall):
             return Reply(await self._recall(request, session))
-        if isinstance(request, Record):
-            return Reply(await self._record(request, session, run))
-        kind = type(request).__name__.lower()
-        return Reply(Failure("unsupported", f"nothing is configured that can {kind}"))
+        return Reply(await self._record(request, session, run))
 
     async def _generate(
         self, request: Draft | Sample, run: RunView, on_tokens: OnTokens | None
@@ -202,7 +219,7 @@ class Performer:
         is_draft = isinstance(request, Draft)
         how = self._sampling
         call = ModelCall(
-            self._prompter.prompt(request.tier, run.question, request.passages, run.turns),
+            self._prompt(request, run),
             max_tokens=tier.max_output,
             temperature=0.0 if is_draft else how.temperature,
             n=1 if isinstance(request, Draft) else request.n,
@@ -218,9 +235,40 @@ class Performer:
             outcome = Drafted(completion.generations[0])
         else:
             outcome = Sampled(completion.generations)
-        price = tier.price
+        return self._priced(outcome, request.tier, completion)
+
+    def _prompt(self, request: Draft | Sample, run: RunView) -> Prompt:
+        tier, passages = request.tier, request.passages
+        refused = request.refused if isinstance(request, Draft) else None
+        if refused is not None and self._rounds is not None:
+            return self._rounds.retry(tier, refused, run.question, passages, run.turns)
+        return self._prompter.prompt(tier, run.question, passages, run.turns)
+
+    def _priced(self, outcome: Outcome, tier: int, completion: Completion) -> Reply:
+        price = self.plan.tiers[tier].price
         cost = None if price is None else price.of(completion.tokens_in, completion.tokens_out)
         return Reply(outcome, cost, calls=completion.calls, tokens=_tokens(completion))
+
+    async def _ask(self, request: Ask, run: RunView) -> Reply:
+        tier, prompt = request.tier, None
+        if self._rounds is not None:
+            prompt = self._rounds.ask(tier, request, run.question, run.turns)
+        if prompt is None:
+            words = f"nothing is configured that can ask for {request.kind}"
+            return Reply(Failure("unsupported", words))
+        call = ModelCall(
+            prompt,
+            max_tokens=min(_QUERY_TOKENS, self.plan.tiers[tier].context // 2),
+            top_logprobs=0,
+            timeout_s=request.timeout_s,
+        )
+        completion = await self.models[tier].generate(call)
+        return self._priced(Asked(completion.generations), tier, completion)
+
+    async def _critique(self, request: Critique, run: RunView) -> Outcome:
+        if self.critic is None:
+            return Failure("unsupported", "no critic is configured; set critic.model")
+        return Critiqued(await self.critic.judge(_state(request, run.question)))
 
     async def _compare(self, request: Compare, run: RunView) -> Outcome:
         comparer = self.comparers.get(request.kind)
@@ -268,8 +316,26 @@ class Performer:
         return Recorded()
 
 
+def _state(request: Critique, question: str) -> CriticState:
+    """As a states file has it: the passages in the order in which they were found."""
+    found_in = request.found_in
+    if len(found_in) != len(request.passages):
+        found_in = (request.round,) * len(request.passages)
+    order = sorted(range(len(request.passages)), key=found_in.__getitem__)
+    return CriticState(
+        question,
+        request.answer,
+        request.rationale,
+        tuple([request.passages[i] for i in order]),
+        request.round,
+        request.previous_answers,
+        request.queries,
+        tuple([found_in[i] for i in order]),
+    )
+
+
 def _calls(request: Request) -> int:
-    return 1 if isinstance(request, Draft | Sample) else 0
+    return 1 if isinstance(request, Draft | Sample | Ask) else 0
 
 
 def _tokens(completion: Completion) -> int:

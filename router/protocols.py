@@ -8,8 +8,8 @@ from typing import Protocol
 
 from .budget import Budget, Forecast, Spend
 from .decisions import Alternative, Attempt, Choice, Entry, Result, Rung
-from .evidence import Evidence, Generation, Passage, Token, Turn
-from .requests import CompareKind, PrefixVerdict, Recalled
+from .evidence import Evidence, Generation, Passage, Refusal, Token, Turn
+from .requests import Ask, CompareKind, PrefixVerdict, Recalled
 from .signals import Estimate, Reading, Signal, Unavailable
 
 __all__ = [
@@ -35,6 +35,7 @@ __all__ = [
     "Prompter",
     "RecallQuery",
     "Retriever",
+    "RoundPrompter",
     "RunRecord",
     "Situation",
     "Sizer",
@@ -309,6 +310,25 @@ class Prompter(Protocol):
         self, tier: int, question: str, passages: Sequence[Passage], turns: Sequence[Turn]
     ) -> Prompt:
         """What tier `tier` is shown for this question."""
+        ...
+
+
+class RoundPrompter(Protocol):
+    """Builds the prompts that several rounds of retrieval need beside the draft's. Pure."""
+
+    def ask(self, tier: int, request: Ask, question: str, turns: Sequence[Turn]) -> Prompt | None:
+        """What a tier is asked; None for a kind that this prompter does not know."""
+        ...
+
+    def retry(
+        self,
+        tier: int,
+        refused: Refusal,
+        question: str,
+        passages: Sequence[Passage],
+        turns: Sequence[Turn],
+    ) -> Prompt:
+        """What a tier is shown for a further draft, the one before it having been refused."""
         ...
 
 

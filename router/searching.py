@@ -9,7 +9,7 @@ from .evidence import Evidence, Refusal
 from .forecasts import Outlook, call_forecast, retrieval_forecast
 from .making import maker
 from .options import steps_left
-from .queries import first_new, rationale_query
+from .queries import first_new, query_fingerprint, rationale_query
 from .requests import FOLLOW_UP_QUERY, STANDALONE_QUESTION, Ask, Retrieve
 
 __all__ = ["query_question", "refusal_of", "search_request"]
@@ -37,16 +37,21 @@ def query_question(
     else:
         return None
     attempt = None if state.current is None else state.attempts[state.current]
-    spec, passages = plan.tiers[state.tier], () if evidence is None else evidence.passages
-    tokens = min(outlook.tokens(state.tier, passages) + _QUERY_TOKENS, spec.context)
+    passages = () if evidence is None else evidence.passages
+    # Rewriting is the easier task: the cheapest tier that works will do.
+    tier = state.tier
+    if kind == STANDALONE_QUESTION:
+        tier = next(one for one in range(len(plan.tiers)) if one not in state.failed)
+    spec, drafting = plan.tiers[tier], plan.tiers[state.tier]
+    tokens = min(outlook.tokens(tier, passages) + _QUERY_TOKENS, spec.context)
     ahead = call_forecast(spec, tokens)
-    in_all = ahead + retrieval_forecast(plan.retrieval, spec, tokens)
+    in_all = ahead + retrieval_forecast(plan.retrieval, drafting, tokens)
     if state.budget.refusal(state.spend, in_all) is not None or steps_left(state) < _STEPS_TO_DRAFT:
         return None
     verdict = None if evidence is None else evidence.critique
     return Ask(
         kind,
-        state.tier,
+        tier,
         "" if attempt is None else attempt.text,
         passages,
         ahead,
@@ -73,13 +78,22 @@ def search_request(
         k = retrieval.k * (state.round + 1)
     else:
         reasons = attempt.rationale if attempt is not None and state.queries else ""
-        query = first_new((state.proposed or "", rationale_query(reasons), base), state.queries)
+        proposed = state.proposed or ""
+        if state.turns and not state.queries and not _stands_alone(proposed, state.question):
+            proposed = ""
+        query = first_new((proposed, rationale_query(reasons), base), state.queries)
         k = retrieval.k + shown
     state.proposed = None
     if query is None:
         return "all that came to mind was searched for before"
     ahead = _make_forecast(0.0, retrieval.latency_s, 0, 0, 1)
     return _make_retrieve(query, k, ahead, timeout_s)
+
+
+def _stands_alone(proposed: str, question: str) -> bool:
+    """Whether a rewriting says more than the question did; a shorter one has lost something."""
+    new, old = query_fingerprint(proposed), query_fingerprint(question)
+    return new != old and len(new) >= len(old)
 
 
 def refusal_of(outlook: Outlook, evidence: dict[str, Evidence]) -> Refusal | None:

@@ -30,6 +30,7 @@ _COMMANDS = {
     "monitor": "whether a certificate still holds, from logged traffic",
     "evaluate": "a candidate profile, judged from logged traffic",
     "next-labels": "which drafts to label next",
+    "critic": "train or evaluate the local critic",
     "doctor": "what is configured, reachable and fitted",
 }
 _INTERRUPTED = 130

@@ -50,7 +50,9 @@ def command(
                 "an outcome table needs costs: give every tier a price", field="tiers.price"
             )
         router = deployment.router
-        how = signal_fingerprint(settings, router.performer.comparers)
+        critic = deployment.critic
+        version = None if critic is None else critic.version
+        how = signal_fingerprint(settings, router.performer.comparers, version)
         recorder = Recorder(router.plan, router.performer, how, time.monotonic)
         began = time.monotonic()
         with progress_bar() as report:

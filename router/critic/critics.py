@@ -25,7 +25,8 @@ class Critic(Protocol):
     def judge(self, states: Sequence[CriticState]) -> Sequence[CriticVerdict]:
         """One verdict a state, in order, whatever else is judged with it.
 
-        `p_accept` is None exactly where there is no answer to judge.
+        `p_accept` is None where there is no answer to judge, and of a critic that judges the
+        passages alone.
         """
         ...
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from ..evidence import Passage
 from ..text import question_key
 
-__all__ = ["CriticState", "Labels", "StateRecord", "rounds_found"]
+__all__ = ["AcceptLabel", "CriticState", "Labels", "StateRecord", "rounds_found"]
+
+AcceptLabel = Literal["accept", "em"]
+"""What counts as right: the answer in other words too, or an exact match alone."""
 
 ACCEPT_F1 = 0.8
 """Word F1 with an accepted answer from which another wording counts as the same answer."""
@@ -62,6 +65,10 @@ class Labels:
         f1_says = None if self.f1 is None else self.f1 >= ACCEPT_F1
         known = [said for said in (self.em, f1_says, self.contains) if said is not None]
         return any(known) if known else None
+
+    def right(self, label: AcceptLabel) -> bool | None:
+        """Whether the answer is right by that label; None where it is not known."""
+        return self.em if label == "em" else self.accept
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .answer_stability import AnswerStability
 from .context_gain import CkPlugGain, ContextAgreement
+from .critic_signals import CriticAccept, CriticSufficient
 from .cross_model_agreement import CrossModelAgreement
 from .entry import Entry
 from .lexical_support import LexicalSupport
@@ -56,6 +57,20 @@ AROUND: tuple[Entry, ...] = (
         "around",
         "word F1 with the answer without passages",
         "ours",
+    ),
+    Entry(
+        "critic_accept",
+        lambda _: CriticAccept(),
+        "around",
+        "the critic's probability that the answer is right",
+        "Yang et al. 2025 (SIM-RAG), arXiv 2505.02811",
+    ),
+    Entry(
+        "critic_sufficient",
+        lambda _: CriticSufficient(),
+        "around",
+        "the critic's probability that the passages suffice",
+        "Joren et al. 2025, arXiv 2411.06037",
     ),
     Entry(
         "p_true",

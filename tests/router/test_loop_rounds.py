@@ -182,10 +182,11 @@ def test_a_follow_up_question_is_made_to_stand_alone_before_it_is_searched() -> 
     assert run.request.query == "Which river flows through Paris?"
 
 
-def test_a_model_that_cannot_rewrite_leaves_both_questions() -> None:
+@pytest.mark.parametrize("reply", [failed(), proposed("And its RIVER?")])
+def test_a_model_that_cannot_rewrite_leaves_both_questions(reply: Reply) -> None:
     run = opened(rounds_plan(), turns=(Turn(FRANCE, "Paris"),), question="And its river?")
-    for reply in (drafted("Rhone"), judged(0.1), failed()):
-        run.advance(reply)
+    for one in (drafted("Rhone"), judged(0.1), reply):
+        run.advance(one)
     assert isinstance(run.request, Retrieve)
     assert run.request.query == f"{FRANCE} And its river?"
 

@@ -11,19 +11,37 @@ from typing import Any
 import pytest
 
 from surefoot.router.budget import Price
+from surefoot.router.critic.states import CriticState
 from surefoot.router.decisions import Action, Decision
 from surefoot.router.errors import RunError, StoreError, UpstreamRateLimited, UpstreamUnavailable
-from surefoot.router.evidence import CriticVerdict, Evidence, Generation, Turn
+from surefoot.router.evidence import (
+    CriticVerdict,
+    Evidence,
+    Generation,
+    Passage,
+    Refusal,
+    Turn,
+)
 from surefoot.router.perform import Performer, RunView, Sampling, Session, utc_now
 from surefoot.router.plan import TierPlan
-from surefoot.router.protocols import Completion, ModelCall, OnTokens, RecallQuery, RunRecord
+from surefoot.router.protocols import (
+    Completion,
+    ModelCall,
+    OnTokens,
+    Prompt,
+    RecallQuery,
+    RunRecord,
+)
 from surefoot.router.requests import (
+    FOLLOW_UP_QUERY,
     Ask,
+    Asked,
     Compare,
     Compared,
     CompareKind,
     Continue,
     Critique,
+    Critiqued,
     Draft,
     Drafted,
     Failure,
@@ -202,14 +220,88 @@ async def test_a_retriever_that_fails_or_is_not_there() -> None:
 
 
 @pytest.mark.parametrize(
-    "request_",
-    [Ask("judge", 0, "a"), Critique("a")],
-    ids=lambda r: str(type(r)),
+    ("request_", "words"),
+    [
+        (Ask("judge", 0, "a"), "nothing is configured that can ask for judge"),
+        (Critique("a"), "no critic is configured; set critic.model"),
+    ],
+    ids=lambda one: type(one).__name__,
 )
-async def test_what_nothing_is_configured_for_is_said(request_: Request) -> None:
-    kind = type(request_).__name__.lower()
+async def test_what_nothing_is_configured_for_is_said(request_: Request, words: str) -> None:
     reply = await perform(request_)
-    assert reply.outcome == Failure("unsupported", f"nothing is configured that can {kind}")
+    assert reply.outcome == Failure("unsupported", words)
+
+
+class Judge:
+    """A critic that keeps what it was asked."""
+
+    version = "judge"
+
+    def __init__(self) -> None:
+        self.states: list[CriticState] = []
+        self.closed = False
+
+    async def judge(self, state: CriticState) -> CriticVerdict:
+        """Always the same verdict."""
+        self.states.append(state)
+        return CriticVerdict(0.25, 0.75)
+
+    async def aclose(self) -> None:
+        """Note that it was closed."""
+        self.closed = True
+
+
+async def test_the_critic_sees_passages_in_the_order_in_which_they_were_found() -> None:
+    judge = Judge()
+    request = Critique(
+        "a", FOUND, rationale="why", round=2, previous_answers=("b",), found_in=(2, 1)
+    )
+    reply = await perform(request, critic=judge)
+    assert reply == Reply(Critiqued(CriticVerdict(0.25, 0.75)))
+    assert judge.states == [
+        CriticState(FRANCE, "a", "why", (FOUND[1], FOUND[0]), 2, ("b",), (), (1, 2))
+    ]
+    made = performer(critic=judge)
+    await made.aclose()
+    assert judge.closed
+
+
+class RoundPrompts:
+    """Prompts that name what they were made from."""
+
+    def ask(self, tier: int, request: Ask, question: str, turns: Sequence[Turn]) -> Prompt | None:
+        """A prompt for queries alone."""
+        return Prompt(f"query for {question}") if request.kind == FOLLOW_UP_QUERY else None
+
+    def retry(
+        self,
+        tier: int,
+        refused: Refusal,
+        question: str,
+        passages: Sequence[Passage],
+        turns: Sequence[Turn],
+    ) -> Prompt:
+        """A prompt that names the refused answer."""
+        return Prompt(f"{question} not {refused.answer}")
+
+
+async def test_a_query_is_asked_of_the_tier_and_charged() -> None:
+    model = FunctionModel(lambda call: "river of Paris")
+    ask = Ask(FOLLOW_UP_QUERY, 0, "Lyon", FOUND)
+    reply = await perform(ask, model, rounds=RoundPrompts())
+    assert isinstance(reply.outcome, Asked)
+    assert reply.outcome.generations[0].text == "river of Paris"
+    assert (reply.calls, reply.cost is not None and reply.cost > 0) == (1, True)
+    (call,) = model.calls
+    assert (call.prompt.text, call.top_logprobs) == (f"query for {FRANCE}", 0)
+    unknown = await perform(Ask("judge", 0, "a"), model, rounds=RoundPrompts())
+    assert isinstance(unknown.outcome, Failure)
+
+
+async def test_a_draft_after_a_refusal_is_told_of_it() -> None:
+    model = FunctionModel(lambda call: "Paris")
+    await perform(Draft(0, FOUND, refused=Refusal("Lyon")), model, rounds=RoundPrompts())
+    assert model.calls[0].prompt.text == f"{FRANCE} not Lyon"
 
 
 # --- comparisons ----------------------------------------------------------------------------------

@@ -1,0 +1,82 @@
+"""The critic on features: no model to load, a few milliseconds a state, the default."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..evidence import CriticVerdict
+from .accept_features import ACCEPT_FEATURES_VERSION, accept_features
+from .gaps import gap_of
+from .heads import Head
+from .round_calibration import RoundCalibration
+from .states import CriticState
+from .sufficiency_features import SUFFICIENCY_FEATURES_VERSION, sufficiency_features
+
+__all__ = ["FEATURES_VERSION", "CalibratedHead", "FeatureCritic", "critic_features"]
+
+FEATURES_VERSION = f"{ACCEPT_FEATURES_VERSION}.{SUFFICIENCY_FEATURES_VERSION}"
+"""Changes whenever the same state would have other features."""
+
+
+def critic_features(state: CriticState) -> dict[str, float]:
+    """All features of a state by name; one that has no meaning for it is absent."""
+    found = sufficiency_features(state)
+    if state.answer.strip():
+        found |= accept_features(state)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class CalibratedHead:
+    """A head, and the curves that make probabilities of its scores, round by round."""
+
+    head: Head
+    calibration: RoundCalibration
+
+    def probability(self, features: Mapping[str, float], round_: int) -> float:
+        """In [0, 1]."""
+        return self.calibration.at(self.head.score(features), round_)
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureCritic:
+    """Judges states by their features; a `Critic`.
+
+    Attributes:
+        accept: whether the answer is right.
+        sufficient: whether the passages hold the evidence that the question needs.
+        card: what it was trained on, how, and how good it is; plain JSON values.
+    """
+
+    accept: CalibratedHead
+    sufficient: CalibratedHead
+    card: Mapping[str, Any] = field(default_factory=dict)
+    version: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        parts = [
+            [one.head.fingerprint, one.calibration.fingerprint]
+            for one in (self.accept, self.sufficient)
+        ]
+        digest = hashlib.sha256(json.dumps([FEATURES_VERSION, parts]).encode()).hexdigest()
+        object.__setattr__(self, "version", f"features-{FEATURES_VERSION}-{digest[:16]}")
+
+    def judge(self, states: Sequence[CriticState]) -> list[CriticVerdict]:
+        """One verdict a state. An empty answer has no `p_accept`."""
+        return [self._judge(state) for state in states]
+
+    def _judge(self, state: CriticState) -> CriticVerdict:
+        features = critic_features(state)
+        p_accept = None
+        if state.answer.strip():
+            p_accept = self.accept.probability(features, state.round)
+        return CriticVerdict(
+            p_accept,
+            self.sufficient.probability(features, state.round),
+            gap_of(state.question, state.passages) if state.passages else None,
+            version=self.version,
+        )
