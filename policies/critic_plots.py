@@ -97,7 +97,7 @@ def _stopping(document: Mapping[str, Any]) -> Any:
         color, marker, size = (_GRAY, "*", 11) if is_best else (_ORANGE, "o", 6)
         axes.plot(*place, marker, color=color, markersize=size)
         axes.annotate(name, place, xytext=(6, 6), fontsize=8, textcoords="offset points")
-    axes.margins(x=0.2, y=0.15)
+    axes.margins(x=0.35, y=0.15)  # room for the names
     axes.set(xlabel="model calls a question", ylabel="questions answered right (%)")
     axes.legend(fontsize=8, loc="lower right")
     return figure

@@ -105,6 +105,7 @@ def _grow(
         return 0.0, ()
     try:
         from sklearn.ensemble import HistGradientBoostingClassifier
+        from threadpoolctl import threadpool_limits
     except ImportError as error:
         raise MissingExtra("scikit-learn", "fit") from error
     baseline, grown = 0.0, []
@@ -120,7 +121,8 @@ def _grow(
             early_stopping=False,
             random_state=recipe.seed + bag,
         )
-        model.fit(values, targets, sample_weight=weights)
+        with threadpool_limits(1):  # threads that wait for each other cost more than they give
+            model.fit(values, targets, sample_weight=weights)
         # Private, but the only way to the numbers; a test holds our sum against predict_proba.
         grown += [_tree(stage[0].nodes, 1.0 / recipe.bags) for stage in model._predictors]
         baseline += float(model._baseline_prediction.ravel()[0]) / recipe.bags

@@ -1,0 +1,140 @@
+"""`surefoot critic train` and `critic eval`, as a user runs them."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from surefoot.router.critic.labels import label_answer
+from surefoot.router.critic.states import CriticState, StateRecord
+from surefoot.router.critic.states_file import state_row
+from surefoot.router.evidence import Passage
+from surefoot.router.tables import write_lines
+
+from .doors import Here
+
+CITIES = ("Paris", "Rome", "Oslo", "Bonn", "Lima", "Cairo")
+
+
+def practice(file: Path, questions: int, seed: int) -> Path:
+    """Closed book, then one search; an answer that a passage holds is mostly right."""
+    rng, rows = random.Random(seed), []
+    for number in range(questions):
+        gold, other = rng.sample(CITIES, 2)
+        name = seed * 1000 + number
+        question = f"Which city lies on river {name}?"
+        guess = gold if rng.random() < 0.3 else other
+        is_found = rng.random() < 0.6
+        text = f"River {name} flows through {gold}." if is_found else "Rivers are long."
+        passage = Passage(f"p{name}", f"River {name}" if is_found else "Rivers", text, 3.0)
+        answer = gold if is_found and rng.random() < 0.9 else other
+        states = (
+            CriticState(question, guess),
+            CriticState(question, answer, "", (passage,), 1, (guess,), (question,)),
+        )
+        for state, sufficient in zip(states, (False, is_found), strict=True):
+            labels = label_answer(state.answer, [gold], sufficient)
+            rows.append(state_row(StateRecord(f"t{name}", state, (gold,), labels)))
+    write_lines(file, rows)
+    return file
+
+
+@pytest.fixture
+def trained(here: Here, tmp_path: Path) -> Path:
+    folder = tmp_path / "critic"
+    states = practice(tmp_path / "train.jsonl", 120, 1)
+    ended = here("critic", "train", str(states), "--out", str(folder), "--json")
+    assert ended.code == 0
+    document = json.loads(ended.out)
+    assert document["kind"] == "features"
+    assert (document["states"], document["questions"]) == (240, 120)
+    assert document["metrics"]["accept"]["auroc_within"] > 0.6
+    return folder
+
+
+def test_trained_on_some_questions_and_judged_on_others(
+    here: Here, tmp_path: Path, trained: Path
+) -> None:
+    states, out = practice(tmp_path / "eval.jsonl", 150, 2), tmp_path / "judged.jsonl"
+    arguments = ["critic", "eval", str(states), "--model", str(trained), "--out", str(out)]
+    ended = here(*arguments, "--report", str(tmp_path / "report"), "--json")
+    assert ended.code == 0
+    document: dict[str, Any] = json.loads(ended.out)
+    assert document["accept_auroc_pooled"] > 0.8
+    assert document["accept_always_reject"] == pytest.approx(1 - document["accept_base_rate"])
+    assert document["sufficient_n"] == 300
+    low, high = document["accept_auroc_within_interval"]
+    assert low < document["accept_auroc_within"] < high
+    # A perfect critic would stop early where the guess is right: between one and two calls.
+    assert document["stop_rules"]["always round 1"]["calls"] == 2.0
+    assert document["stop_rules"]["best with hindsight"]["quality"] >= max(
+        point["quality"] for point in document["stop_curve"]
+    )
+    given = [json.loads(line) for line in states.read_text().splitlines()]
+    judged = [json.loads(line) for line in out.read_text().splitlines()]
+    assert [{name: row[name] for name in one} for one, row in zip(given, judged, strict=True)] == (
+        given
+    )
+    assert all(
+        0.0 <= row["p_accept"] <= 1.0 and 0.0 <= row["p_sufficient"] <= 1.0 for row in judged
+    )
+    files = {one.name for one in (tmp_path / "report").iterdir()}
+    assert files == {"eval.json", "reliability.png", "within_rounds.png", "stopping.png"}
+    assert json.loads((tmp_path / "report" / "eval.json").read_text()) == document
+    card = (trained / "README.md").read_text()
+    assert "train.jsonl" in card and "Limits" in card
+
+
+def test_the_shipped_critic_on_states_without_labels(here: Here, tmp_path: Path) -> None:
+    file, out = tmp_path / "states.jsonl", tmp_path / "out.jsonl"
+    row = {"thread_id": "t", "question": "Who?", "round": 0, "passages": [], "answer": ""}
+    write_lines(file, [row])
+    ended = here("critic", "eval", str(file), "--out", str(out))
+    assert ended.code == 0
+    assert "no state has a label for it" in ended.out
+    assert "no thread has several rounds" in ended.out
+    judged = json.loads(out.read_text())
+    assert judged["p_accept"] is None
+    assert 0.0 <= judged["p_sufficient"] <= 1.0
+
+
+def test_the_screen_holds_every_number_beside_a_trivial_rule(here: Here, tmp_path: Path) -> None:
+    states = practice(tmp_path / "eval.jsonl", 80, 3)
+    ended = here("critic", "eval", str(states))
+    assert ended.code == 0
+    assert "always refusing" in ended.out and "the round alone" in ended.out
+    assert "best with hindsight" in ended.out
+    assert max(map(len, ended.out.splitlines())) <= 80
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("", "there is no state"),
+        ('{"thread_id": "t"}\n', "states.jsonl:1: field 'question'"),
+        ('{"thread_id": "t", "question": "q", "round": -1}\n', "field 'round'"),
+        ("{\n", "states.jsonl:1: not JSON"),
+    ],
+)
+def test_bad_states_are_named(here: Here, tmp_path: Path, content: str, words: str) -> None:
+    file = tmp_path / "states.jsonl"
+    file.write_text(content)
+    for command in (("eval",), ("train", "--out", str(tmp_path / "c"))):
+        ended = here("critic", command[0], str(file), *command[1:])
+        assert ended.code == 2
+        assert "states.jsonl" in ended.err
+        assert words in " ".join(ended.err.split())
+    assert not (tmp_path / "c").exists()
+
+
+def test_what_cannot_be_meant_is_refused(here: Here, tmp_path: Path) -> None:
+    few = practice(tmp_path / "few.jsonl", 5, 4)
+    ended = here("critic", "train", str(few), "--out", str(tmp_path / "c"))
+    assert (ended.code, "at least 50" in " ".join(ended.err.split())) == (2, True)
+    assert here("critic", "eval", str(few), "--model", str(tmp_path / "none")).code == 2
+    ended = here("critic", "train", str(few), "--out", str(tmp_path / "c"), "--full")
+    assert (ended.code, "--kind torch" in ended.err) == (2, True)
