@@ -46,6 +46,7 @@ __all__ = ["Certified", "Gates", "certify_gate", "certify_paths"]
 _EXPECTED = 45  # accepted labels at the first test of one gate
 _LEAST_SHARE = 0.08
 _LEAST_FRONT_SHARE = 0.10
+_FEW = 0.5  # of the questions, where these are few
 _STEPS = tuple(round(0.04 + 0.02 * i, 2) for i in range(49))  # .04, .06, ..., 1.00
 _SLACK = 1.3  # front members are predicted to be at most so many times alpha
 _POWER = 0.8
@@ -173,11 +174,8 @@ def certify_paths(gates: Gates) -> Certified | NotCertified:
             for name in ("risk", "coverage", "price")
         )
     )
-    front = pareto_front(
-        outlook,
-        most_risk=_SLACK * gates.target.alpha,
-        least_coverage=max(_LEAST_FRONT_SHARE, _EXPECTED / n),
-    )
+    least = _least_coverage(gates.target, n)
+    front = pareto_front(outlook, most_risk=_SLACK * gates.target.alpha, least_coverage=least)
     owners = [(at, i) for at, (_, cuts, _) in enumerate(found) for i in range(len(cuts))]
     places = [owners[place] for place in front.places]
     sequence = _Sequence(
@@ -187,8 +185,21 @@ def certify_paths(gates: Gates) -> Certified | NotCertified:
         0,
         "fixed sequence over the predicted Pareto front, from the safest end",
     )
-    safest = float(outlook.risk.min()) if not places else float(outlook.risk[front.places[0]])
+    usable = outlook.risk[outlook.coverage >= least]
+    safest = float(usable.min() if len(usable) else outlook.risk.min())
     return _tested_in_order(gates, sequence, safest)
+
+
+def _least_coverage(target: RiskTarget, n: int) -> float:
+    """Of a configuration worth testing on `n` questions; depends on their number alone.
+
+    Labels enough for the first test to stand an error; where there are few questions, half of them,
+    and never fewer than could certify anything.
+    """
+    least = max(_LEAST_FRONT_SHARE, min(_EXPECTED / n, _FEW))
+    if target.kind == "selective":
+        least = max(least, least_accepted(target.alpha, target.delta) / n)
+    return least
 
 
 def _one(i: int) -> Ints:
@@ -326,19 +337,23 @@ def _not_certified(
     elif risk is None:
         assert point is not None
         risk = (point.losses + 1.0) / (point.denominator + 2.0)
-    alphas = [target.alpha, *[target.alpha * times for times in _OTHER_ALPHAS]]
+    alphas = [target.alpha, *[round(target.alpha * times, 9) for times in _OTHER_ALPHAS]]
     more = [
         _more(alpha, target.delta, risk, coverage, gates.share) for alpha in alphas if alpha < 1
     ]
     where = "" if worst is None else f" in {worst.name} {worst.value}"
-    if risk >= target.alpha or not sequence.paths:
+    if risk >= target.alpha:
         why = (
             f"no configuration looks safe enough{where}: the safest usable one has an error rate "
             f"of about {risk:.3f}, {target.alpha:g} is asked for; as these labels look, better "
             "signals or a larger alpha would help, and more labels would not"
         )
+    elif point is None:
+        why = (
+            f"{n} questions are too few to test anything on: even without an error it takes "
+            f"{least_accepted(target.alpha, target.delta)} accepted labels"
+        )
     else:
-        assert point is not None
         accepted = point.n_accepted if worst is None else worst.n_accepted
         why = (
             f"{accepted} accepted labels{where} are too few: the safest usable configuration has "

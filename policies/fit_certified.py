@@ -19,6 +19,7 @@ from .entry import FixedEntry
 from .fit import FitSettings, fitted_rungs
 from .fit_advice import advice_on_table
 from .fit_basis import fit_basis
+from .label_draws import repeats_in_words, unfair_label
 from .ladders import Ladders, ladders_of
 from .outcomes import OutcomeTable
 from .path_search import candidate_paths
@@ -93,8 +94,8 @@ def fit_certified(
     """Choose, test and recompute through the loop.
 
     Raises:
-        UsageError: no gate has a signal, questions overlap between parts that must not, a row is
-            missing, or a loss does not fit the target.
+        UsageError: no gate has a signal, questions overlap between parts that must not, labels are
+            no plain sample of the requests, a row is missing, or a loss does not fit the target.
     """
     _check_parts(table, promise)
     fitting = _Fitting(table, settings, promise, fitted_on)
@@ -114,6 +115,10 @@ def fit_certified(
 
 
 def _check_parts(table: OutcomeTable, promise: Promise) -> None:
+    unfair = unfair_label(table)
+    if unfair is not None:
+        row = unfair.row
+        raise UsageError(f"query {row.query_id!r}, tier {row.tier}: {unfair.field} {unfair.why}")
     if promise.tune is None:
         return
     both = sorted(table.queries.keys() & promise.tune.queries.keys())
@@ -166,8 +171,6 @@ class _Fitting:
                 "signals: no tier has a signal with two values or more, so nothing can be gated; "
                 "record signals with the outcomes (`surefoot record`, or any score of your own)"
             )
-        if len(self.names) == 2 and self.fallback == "last-tier" and not self.table.rounds:
-            return found
         return found
 
     def _gated(self, path: Path) -> Path:
@@ -225,7 +228,9 @@ class _Fitting:
         if not self.is_raw:
             rungs = calibrate_rungs(table, {}, seed=self.settings.seed, choice=_QUICK, needed=False)
         basis = fit_basis(table, rungs, seed=self.settings.seed)
-        return advice_on_table(basis, self.names, seed=self.settings.seed)[0]
+        found = advice_on_table(basis, self.names, seed=self.settings.seed)[0]
+        repeats = repeats_in_words(self.table)
+        return found if repeats is None else (repeats, *found)
 
     def _own_tuned(self) -> tuple[str, ...]:
         return self.tuned if self.promise.tune is None else ()
@@ -375,6 +380,11 @@ class _Fitting:
             raise AssertionError(
                 f"the loop answers {found.n_accepted} questions with a loss of {found.losses}, the "
                 f"search {certificate.n_accepted} with {certificate.losses}: please report this"
+            )
+        if found.p_value > self.promise.target.delta:
+            raise AssertionError(
+                f"the loop's p-value is {found.p_value}, the search certified at "
+                f"{certificate.p_value}: please report this"
             )
         upper = upper_limit(self.promise.target, found, ended, seed=self.settings.seed)
         return replace(

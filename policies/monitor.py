@@ -78,7 +78,8 @@ def run_monitor(
 
     Raises:
         UsageError: a logged field that cannot be, a propensity below the least, other calibration
-            scores than before, or an older certificate than the state is about.
+            scores than before, an older certificate than the state is about, or one from the
+            labels of a certificate that is revoked.
     """
     told = settings or MonitorSettings()
     state = _under(promise, state or MonitorState(key or promise.certificate), now)
@@ -105,6 +106,13 @@ def _under(promise: Promise, state: MonitorState, now: float) -> MonitorState:
         raise UsageError(
             f"certificate {promise.certificate} is older than {state.certificate}, which is "
             f"{state.status}; an older one does not replace it: certify anew, or use another key"
+        )
+    is_revoked = state.status in ("revoked", "not_certified")
+    if known and is_revoked and promise.tested_on and promise.tested_on == known.tested_on:
+        raise UsageError(
+            f"certificate {promise.certificate} was tested on the labels of {state.certificate}, "
+            f"which is {state.status}: what these labels say was refuted; certify anew on labels "
+            "from after the alarm"
         )
     words = f"certificate {promise.certificate}: {promise.kind} risk at most {promise.alpha:g}"
     return moved(state, MonitorEvent("new_certificate", now, words, promise.certificate))[0]

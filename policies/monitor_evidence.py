@@ -41,6 +41,8 @@ class Promise:
         abstention_loss: loss of an abstention; of the system risk alone.
         source_upper: upper confidence limit of the risk at calibration. Where it is given, a live
             risk surely above it revokes too, though it may be below alpha.
+        tested_on: names the labels that it was tested on, such as a hash of their file; empty where
+            nobody knows.
     """
 
     alpha: float
@@ -51,6 +53,7 @@ class Promise:
     max_age_s: float = 90.0 * _DAY_S
     abstention_loss: float = 0.0
     source_upper: float | None = None
+    tested_on: str = ""
 
 
 @dataclass(frozen=True, slots=True)

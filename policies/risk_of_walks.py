@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..router.errors import UsageError
-from ..router.risk.betting import betting_p_value, betting_p_values
+from ..router.risk.betting import betting_p_values
 from ..router.risk.binomial import upper_limit as binomial_limit
 from ..router.risk.p_values import exact_binomial
 from ..router.risk.targets import RiskTarget
@@ -139,11 +139,10 @@ def upper_limit(target: RiskTarget, tested: JudgedRisk, served: Served, *, seed:
     """The upper confidence limit of the risk at level 1 - delta."""
     if tested.method == "exact binomial":
         return binomial_limit(round(tested.losses), tested.denominator, target.delta)
-    losses = losses_of(target, served)
     low, high = 0.0, 1.0
     for _ in range(14):  # the p-value falls as the alpha that is asked about rises
         middle = (low + high) / 2
-        p = betting_p_value(losses, middle, target.delta, seed=seed)
+        p = _bet_on(target, served, middle, seed)
         low, high = (low, middle) if p <= target.delta else (middle, high)
     return high
 
@@ -159,8 +158,24 @@ def _tested(target: RiskTarget, served: Served, seed: int) -> JudgedRisk:
     if target.loss == "binary" and whole:
         p, method = exact_binomial(round(total), n, target.alpha), "exact binomial"
     else:
-        p, method = betting_p_value(losses, target.alpha, target.delta, seed=seed), "betting"
+        p, method = _bet_on(target, served, target.alpha, seed), "betting"
     return JudgedRisk(len(served.gated), int(served.gated.sum()), total, n, p, method)
+
+
+def _bet_on(target: RiskTarget, served: Served, alpha: float, seed: int) -> float:
+    """The bets of `tested_walks`, to the last one: the order is one of all questions.
+
+    An order of the accepted alone would be another draw, and what one draw certifies another may
+    not.
+    """
+    import numpy as np
+
+    if target.kind == "selective":
+        losses, counted = np.nan_to_num(served.loss), served.gated
+    else:
+        losses, counted = losses_of(target, served), np.ones_like(served.gated)
+    p_values = betting_p_values(losses, counted[None, :], alpha, target.delta, seed=seed)
+    return float(p_values[0])
 
 
 def losses_of(target: RiskTarget, served: Served) -> Floats:

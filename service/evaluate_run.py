@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..router.errors import UsageError
+from ..router.errors import BadInput, UsageError
 from .risk_options import RiskAsked, target_of
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ def run(asked: Asked, *, as_json: bool) -> int:
     target = target_of(asked.risk, profile)
     _check(asked)
     table = read_outcomes(asked.log, tiers=len(profile.tiers), is_log=True)
+    _check_fresh(asked.log, profile)
     _check_texts(table, profile)
     report = off_policy_report(
         table,
@@ -70,6 +72,17 @@ def _check(asked: Asked) -> None:
         raise UsageError(f"--rounds: expected a number from 0, got {asked.rounds}")
     if not 0.0 <= asked.tolerance < 1.0:
         raise UsageError(f"--tolerance: expected a share in [0, 1), got {asked.tolerance}")
+
+
+def _check_fresh(log: Path, profile: Profile) -> None:
+    """A test on the labels that the candidate was fitted on would pass too often."""
+    if hashlib.sha256(log.read_bytes()).hexdigest() == profile.fitted_on.get("sha256"):
+        raise BadInput(
+            "the candidate was fitted on these very rows: a policy is never certified on rows that "
+            "it was chosen on; give a log of other requests",
+            file=str(log),
+            field="query_id",
+        )
 
 
 def _check_texts(table: OutcomeTable, profile: Profile) -> None:

@@ -69,6 +69,8 @@ def check_rows(asked: Asked, table: OutcomeTable, path: Path) -> None:
         BadInput: names file, line and field.
     """
     risk = asked.risk
+    if path == asked.outcomes and (asked.defer, asked.uncertified) == (None, False):
+        _check_draws(table, path)
     if risk.kind is None:
         _refuse(
             path,
@@ -195,6 +197,22 @@ def _check_signals(asked: Asked, table: OutcomeTable) -> None:
             file=str(asked.outcomes),
             field="signals",
         )
+
+
+def _check_draws(table: OutcomeTable, path: Path) -> None:
+    """A promise counts every label alike, so all must have been drawn alike."""
+    from ..policies.label_draws import unfair_label
+
+    unfair = unfair_label(table)
+    if unfair is None:
+        return
+    row = unfair.row
+
+    def is_it(data: Mapping[str, Any]) -> bool:
+        key = (data["tier"], data["round"], data["retrieved"])
+        return _is_of(row.query_id, data) and key == (row.tier, row.round, row.retrieved)
+
+    raise _at_first(path, is_it, unfair.field, unfair.why)
 
 
 def _check_groups(table: OutcomeTable, name: str, path: Path) -> None:

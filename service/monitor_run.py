@@ -124,6 +124,7 @@ def _promise(asked: Asked, profile: Profile) -> Promise:
         asked.level,
         asked.max_age_days * _DAY_S,
         target.abstention_loss,
+        tested_on=str(profile.fitted_on.get("sha256") or ""),
     )
 
 

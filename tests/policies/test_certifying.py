@@ -166,6 +166,40 @@ def judged(found: Certified, truth: tuple[Ladders, NDArray[np.float64]]) -> tupl
     return float(objective), float(risk)
 
 
+def few(n: int, wrong: float) -> Certified | NotCertified:
+    """Two gates on `n` tested questions; this share of answers is wrong, whatever they score."""
+    rng = np.random.default_rng(7)
+    ladders = world_b(2 * n, rng)[0]
+    loss = np.zeros_like(ladders.loss)
+    loss[: round(wrong * 2 * n)] = 1.0
+    order = rng.permutation(2 * n)
+    ladders = replace(ladders, loss=loss)
+    tune, test = some(ladders, order[:n]), some(ladders, order[n:])
+    path: Path = (Stage(0, 0), Stage(1, 0))
+    stages = {path: on(test, path)}
+    target = RiskTarget("selective", 0.2, 0.1)
+    return certify_paths(
+        Gates(target, Prices(0.0, ABSTENTION), stages, stages, "own", 0, {path: on(tune, path)})
+    )
+
+
+def test_few_questions_are_tested_all_the_same() -> None:
+    """Eleven right answers are enough for a fifth at a tenth; forty-five need not be expected."""
+    found = few(30, 0.0)
+    assert isinstance(found, Certified)
+    assert found.certificate.losses == 0.0 and 11 <= found.certificate.n_accepted <= 30
+
+
+def test_where_nothing_can_be_tested_the_reason_fits_the_numbers() -> None:
+    found = few(10, 0.0)
+    assert isinstance(found, NotCertified)
+    assert "10 questions are too few" in found.why and "11 accepted labels" in found.why
+    assert found.needed_accepted_labels is not None and found.needed_accepted_labels >= 11
+    bad = few(30, 1.0)
+    assert isinstance(bad, NotCertified)
+    assert bad.needed_accepted_labels is None and "no configuration looks safe" in bad.why
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("n", "most"), [(500, 63.0), (2000, 41.0)])
 def test_three_tiers_keep_their_promise_at_a_good_price(n: int, most: float) -> None:

@@ -60,6 +60,8 @@ def test_the_table_of_these_tests_is_good(here: Here, rows: list[Row]) -> None:
         done = here("fit", path, *target, "--calibration", "platt", "--out", "out.json")
         assert done.code in ((0, 3) if "--risk" in target else (0,)), done
         assert Path("out.json").exists()
+    alike = write("a.jsonl", [{**row, "audited": True, "propensity": 0.5} for row in rows])
+    assert here("fit", alike, *RISK, "--signal", "perplexity", "--out", "out.json").code in (0, 3)
     assert len(rows) == 4 * QUESTIONS
 
 
@@ -152,6 +154,25 @@ def test_nothing_is_certified_where_nobody_has_judged_anything(
 ) -> None:
     path = write("t.jsonl", [{**row, "loss": None} for row in rows])
     refused((path, *RISK), "t.jsonl: no question has a loss")
+
+
+@pytest.mark.parametrize("target", [RISK, QUALITY, BUDGET], ids=lambda target: target[0])
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [({"propensity": 0.1}, "propensity"), ({"audited": False}, "audited")],
+    ids=str,
+)
+def test_labels_that_were_not_drawn_alike(
+    refused: Callable[..., None],
+    rows: list[Row],
+    change: Row,
+    field: str,
+    target: tuple[str, ...],
+) -> None:
+    """Each counts as much as any other, and a promise would speak of a sample nobody drew."""
+    drawn = [{**row, "audited": True, "propensity": 0.5} for row in rows]
+    drawn[6].update(change)
+    refused((write("t.jsonl", drawn), *target), f"t.jsonl:7: field '{field}'", "sample")
 
 
 @pytest.mark.parametrize("kind", ["selective", "joint", "system"])

@@ -258,6 +258,26 @@ def test_a_state_that_is_damaged_is_not_begun_anew(watch: Watch, profile: Path) 
     assert done.code == 1 and done.out == ""
 
 
+def test_the_labels_of_a_revoked_certificate_do_not_certify_its_cure(
+    watch: Watch, here: Here, certified: Path, profile: Path, tmp_path: Path
+) -> None:
+    """Fitting once more on the same table gives a new certificate, and no reason to trust it."""
+    before = load_profile(profile).certificate
+    rows = logged(profile, 3000, WORSE, seed=3)
+    assert watch(rows).code == 3
+    risk = ("--risk", "selective", "--alpha", str(ALPHA))
+
+    def refit(table: Path) -> None:
+        assert here("fit", table, *risk, *HANDED_ON, "--out", profile).code == 0
+
+    refit(certified.parent / "outcomes.jsonl")
+    again = load_profile(profile).certificate
+    assert before is not None and again is not None and again.id != before.id
+    watch(rows).check_complaint(2, "the labels of", "which is revoked", "after the alarm")
+    refit(write(tmp_path / "later.jsonl", questions(1500, HEALTHY, seed=33)))
+    assert watch(rows, "--json").document["status"] == "valid"
+
+
 # --- evaluate -------------------------------------------------------------------------------------
 
 
@@ -319,6 +339,21 @@ def test_a_looser_candidate_without_overlap_is_refused(
     assert not document["certifies"] and document["estimate"] is None
     assert document["gaps"]["audit"] > 20 and "no overlap" in document["refused"]
     assert here("evaluate", log, "--profile", looser, *RISK).out.startswith("refused")
+
+
+def test_a_candidate_is_never_tested_on_the_rows_that_it_was_fitted_on(
+    here: Here, profile: Path, tmp_path: Path
+) -> None:
+    audit = {"audited": True, "propensity": 1.0}
+    rows = [replace(row, extra={**row.extra, **audit}) for row in questions(600, HEALTHY, seed=31)]
+    log = write(tmp_path / "log.jsonl", rows)
+    fitted = here(
+        "fit", log, "--risk", "selective", "--alpha", "0.3", *HANDED_ON, "--out", "c.json"
+    )
+    assert fitted.code == 0
+    here("evaluate", log, "--profile", "c.json").check_complaint(2, "log.jsonl", "very rows")
+    fresh = write(tmp_path / "fresh.jsonl", logged(profile, 600, HEALTHY, seed=32))
+    assert here("evaluate", fresh, "--profile", "c.json", "--json").code in (0, 3)
 
 
 def test_what_is_evaluated_has_a_name(here: Here, profile: Path, tmp_path: Path) -> None:
