@@ -261,7 +261,8 @@ def advice_on_purchases(found: Sequence[Worth], ends: Ends, *, seed: int = 0) ->
         head, tail = "never buy the signal", f"bought {when} it loses {-saved:.3g}{span}"
     else:
         sure = interval is not None and interval[0] > 0.0
-        head = f"buy the signal {when}" if sure else f"undecided ({len(best.loss)})"
+        unsure = f"undecided ({len(best.loss)}) whether to buy the signal"
+        head = f"buy the signal {when}" if sure else unsure
         tail = f"bought {when} it saves {saved:.3g}{span}"
     words = f"{head}: {tail} per request beyond its price, against the best without it"
     numbers: dict[str, float | str | None] = {kind: one.saved for kind, one in kinds.items()}
