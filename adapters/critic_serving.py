@@ -26,7 +26,7 @@ from ..router.errors import (
 )
 from ..router.evidence import CriticVerdict
 
-__all__ = ["BatchingCritic"]
+__all__ = ["BatchingCritic", "verdict_problem"]
 
 _IDLE_S = 30.0  # after which the thread ends; the next state starts another
 _CLOSING_S = 1.0  # that closing waits for a judgment under way, which nobody waits for anymore
@@ -185,7 +185,7 @@ class BatchingCritic:
                     self._judge_all([one])
             return
         for one, verdict in zip(batch, verdicts, strict=True):
-            self._settle(one, _wrong(verdict, one.state) or verdict)
+            self._settle(one, verdict_problem(verdict, one.state) or verdict)
 
     def _verdicts(self, batch: Sequence[_Waiting]) -> Sequence[CriticVerdict]:
         try:
@@ -214,7 +214,7 @@ class BatchingCritic:
                 one.future.set_result(found)
 
 
-def _wrong(verdict: CriticVerdict, state: CriticState) -> RunError | None:
+def verdict_problem(verdict: CriticVerdict, state: CriticState) -> RunError | None:
     """Why this is no verdict of this state; None where it is one."""
     if not isinstance(verdict, CriticVerdict):
         return UpstreamMalformed(f"the critic returned a {type(verdict).__name__} for a verdict")

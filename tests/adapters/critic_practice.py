@@ -122,7 +122,8 @@ def _saved(kind: Any, config: Any, folder: Path) -> str:
     tokenizer.post_processor = processors.TemplateProcessing(
         single="$A [SEP]", pair="$A [SEP] $B [SEP]", special_tokens=[("[SEP]", words["[SEP]"])]
     )
-    fast = PreTrainedTokenizerFast(
+    make: Any = PreTrainedTokenizerFast  # it ships without annotations
+    fast = make(
         tokenizer_object=tokenizer, unk_token="[UNK]", pad_token="[PAD]", eos_token="[SEP]"
     )
     with torch.random.fork_rng():

@@ -224,11 +224,12 @@ async def test_closing_fails_those_that_wait_and_those_under_way() -> None:
 
 
 async def test_closing_ends_the_thread() -> None:
+    others = set(threading.enumerate())
     service = BatchingCritic(FakeCritic(), window_s=0.0)
     await service.judge(state(1))
-    assert "surefoot-critic" in {thread.name for thread in threading.enumerate()}
+    (own,) = {one for one in threading.enumerate() if one.name == "surefoot-critic"} - others
     await service.aclose()
-    assert "surefoot-critic" not in {thread.name for thread in threading.enumerate()}
+    assert not own.is_alive()
 
 
 def test_loops_of_several_threads_share_a_critic() -> None:

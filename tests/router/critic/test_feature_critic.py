@@ -10,7 +10,7 @@ import pytest
 
 from surefoot.adapters.critics import default_critic, open_critic
 from surefoot.router.critic.default_recipe import default_recipe
-from surefoot.router.critic.feature_critic import FeatureCritic
+from surefoot.router.critic.feature_critic import FEATURES_VERSION, FeatureCritic
 from surefoot.router.critic.feature_critic_file import feature_critic_text, parse_feature_critic
 from surefoot.router.critic.fit_critic import train_feature_critic
 from surefoot.router.critic.labels import label_answer
@@ -110,6 +110,41 @@ def test_damage_is_named(
 ) -> None:
     with pytest.raises(error, match=words):
         parse_feature_critic(changed(critic, change), "f")
+
+
+@pytest.mark.parametrize("name", ["accept", "sufficient"])
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("names",), ["a", "a"]),
+        (("baseline",), None),
+        (("baseline",), "high"),
+        (("line", "scales", 0), 0.0),
+        (("line", "weights"), []),
+        (("trees", 0), [[0], [1.0]]),
+        (("trees", 0, 0, 0), 10_000),
+        (("gated_weight",), -1.0),
+        (("calibration", "pools"), []),
+        (("calibration", "fingerprint"), "other"),
+    ],
+)
+def test_a_damaged_number_names_its_head(
+    critic: FeatureCritic, name: str, path: tuple[str | int, ...], value: Any
+) -> None:
+    data = json.loads(feature_critic_text(critic))
+    at = data[name]
+    for step in path[:-1]:
+        at = at[step]
+    at[path[-1]] = value
+    with pytest.raises(BadInput) as found:
+        parse_feature_critic(json.dumps(data), "critic.json")
+    assert (found.value.file, found.value.field) == ("critic.json", name)
+
+
+def test_other_features_are_refused_by_both_versions(critic: FeatureCritic) -> None:
+    with pytest.raises(ConfigurationError) as found:
+        parse_feature_critic(changed(critic, {"features_version": "0.7"}), "f")
+    assert "0.7" in str(found.value) and FEATURES_VERSION in str(found.value)
 
 
 def test_an_edited_number_is_found_out(critic: FeatureCritic) -> None:
