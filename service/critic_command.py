@@ -119,8 +119,9 @@ def evaluate(
     {"states", "questions", "version", "seconds", "ms_per_state", "truncated", "accept_n",
     "accept_base_rate", "accept_always_reject", "accept_accuracy", "accept_precision",
     "accept_recall", "accept_auroc_within", "accept_auroc_within_interval", "accept_auroc_pooled",
-    "accept_auroc_round", "accept_brier", "accept_ece", the same for "sufficient_...", "strata",
-    "transfer", "stop_curve", "stop_rules", "certified"}.
+    "accept_auroc_round", "accept_brier", "accept_ece", "accept_ece_by_round", "accept_strata",
+    "accept_threshold", the same for "sufficient_...", "accept_label", "transfer", "stop_curve",
+    "stop_rules", "certified"}. Seconds are of CPU.
     """
     from .critic_eval_run import Asked, run_eval
 

@@ -5,11 +5,17 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..router.critic.evaluation import JudgedRow, judged_rows, quality_of, threads_of
+from ..router.critic.evaluation import (
+    JudgedRow,
+    TargetQuality,
+    judged_rows,
+    quality_of,
+    threads_of,
+)
 from ..router.critic.states_file import state_row
 from ..router.critic.stopping import (
     Thread,
@@ -78,7 +84,7 @@ def run_eval(asked: Asked, *, as_json: bool) -> None:
     for target, rows in judged.items():
         document |= _target(target, rows, asked)
     document["transfer"] = _by_set(records, verdicts, label)
-    document |= _stopping(list(threads_of(records, verdicts).items()), asked)
+    document |= _stopping(_by_question(records, verdicts), asked)
     if asked.report is not None:
         from ..policies.critic_plots import plot_critic
 
@@ -119,7 +125,8 @@ def _judged_row(record: StateRecord, verdict: CriticVerdict) -> dict[str, Any]:
 
 def _target(target: str, rows: list[JudgedRow], asked: Asked) -> dict[str, Any]:
     quality = quality_of(rows)
-    numbers: dict[str, Any] = {"n": len(rows)}
+    numbers: dict[str, Any] = dict.fromkeys(field.name for field in fields(TargetQuality))
+    numbers |= {"n": 0, "strata": [], "ece_by_round": {}, "auroc_within_interval": None}
     if quality is not None:
         numbers = asdict(quality)
         strata, by_round = numbers.pop("strata"), numbers.pop("ece_by_round")
@@ -133,6 +140,7 @@ def _target(target: str, rows: list[JudgedRow], asked: Asked) -> dict[str, Any]:
             }
             for one, found in zip(strata, quality.strata, strict=True)
         ]
+        numbers["strata"].sort(key=lambda one: (one["round"], one["passages"]))
         numbers["ece_by_round"] = {str(round_): value for round_, value in by_round.items()}
         interval = bootstrap_interval(
             _within, rows, lambda row: row.record.group, seed=asked.seed, reps=_REPS
@@ -169,9 +177,20 @@ def _by_set(
     return found
 
 
-def _stopping(threads: list[tuple[str, Thread]], asked: Asked) -> dict[str, Any]:
+def _by_question(
+    records: Sequence[StateRecord], verdicts: Sequence[CriticVerdict]
+) -> dict[str, list[Thread]]:
+    """The threads of each question, in the order of the states."""
+    group_of = {record.thread_id: record.group for record in records}
+    found: dict[str, list[Thread]] = {}
+    for thread_id, thread in threads_of(records, verdicts).items():
+        found.setdefault(group_of[thread_id], []).append(thread)
+    return found
+
+
+def _stopping(questions: Mapping[str, Sequence[Thread]], asked: Asked) -> dict[str, Any]:
     """As a stop policy; empty where no thread has several rounds of known labels."""
-    rounds = [thread for _, thread in threads]
+    rounds = [thread for threads in questions.values() for thread in threads]
     if not any(len(thread) > 1 for thread in rounds):
         return {"stop_curve": [], "stop_rules": {}, "certified": None}
     most = max(len(thread) for thread in rounds)
@@ -180,17 +199,20 @@ def _stopping(threads: list[tuple[str, Thread]], asked: Asked) -> dict[str, Any]
     return {
         "stop_curve": [asdict(point) for point in stop_curve(rounds)],
         "stop_rules": {name: asdict(point) for name, point in rules.items()},
-        "certified": _certified(threads, asked),
+        "certified": _certified(questions, asked),
     }
 
 
-def _certified(threads: list[tuple[str, Thread]], asked: Asked) -> Mapping[str, Any] | None:
-    """A threshold certified on one half of the threads, and how it does on the other."""
-    ordered = sorted(threads)
+def _certified(questions: Mapping[str, Sequence[Thread]], asked: Asked) -> Mapping[str, Any] | None:
+    """A threshold certified on one half of the questions, and how it does on the other.
+
+    The test takes its threads for independent, so each question gives one: the first.
+    """
+    ordered = sorted(questions)
     random.Random(asked.seed).shuffle(ordered)
     half = len(ordered) // 2
-    tested = [thread for _, thread in ordered[:half]]
-    others = [thread for _, thread in ordered[half:]]
+    tested = [questions[name][0] for name in ordered[:half]]
+    others = [thread for name in ordered[half:] for thread in questions[name]]
     found = certify_stop(tested, asked.precision, asked.delta)
     if found is None:
         return None

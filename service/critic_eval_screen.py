@@ -28,6 +28,7 @@ def show_eval(document: Mapping[str, Any], precision: float) -> None:
     )
     for target, title in _HEADS.items():
         if document[f"{target}_n"]:
+            console.print()
             console.print(_quality(document, target, title))
             console.print(_strata(document[f"{target}_strata"]))
         else:
@@ -57,18 +58,18 @@ def _quality(document: Mapping[str, Any], target: str, title: str) -> Table:
     interval = document.get(f"{target}_auroc_within_interval")
     reach = "" if interval is None else f" [{_number(interval[0])}, {_number(interval[1])}]"
     table = _table(title, "", "critic", "beside it")
-    table.add_row("AUROC within round", one("auroc_within") + reach, "the round alone: .500")
+    table.add_row("AUROC within round", one("auroc_within") + reach, "the round alone: 0.500")
     table.add_row("AUROC pooled", one("auroc_pooled"), f"the round alone: {one('auroc_round')}")
     table.add_row("accuracy at .5", one("accuracy"), f"always refusing: {one('always_reject')}")
-    table.add_row("precision of accept", one("precision"), f"accepting all: {one('base_rate')}")
-    table.add_row("recall of accept", one("recall"), "accepting all: 1.000")
+    table.add_row("precision at .5", one("precision"), f"accepting all: {one('base_rate')}")
+    table.add_row("recall at .5", one("recall"), "accepting all: 1.000")
     table.add_row("Brier score", one("brier"), "")
     table.add_row("calibration error", one("ece"), _by_round(document[f"{target}_ece_by_round"]))
     return table
 
 
 def _by_round(errors: Mapping[str, float | None]) -> str:
-    return "by round: " + ", ".join(f"{name}: {_number(one)}" for name, one in errors.items())
+    return "by round: " + ", ".join(f"{name}={_number(one)}" for name, one in errors.items())
 
 
 def _strata(strata: Sequence[Mapping[str, Any]]) -> Table:
@@ -93,24 +94,29 @@ def _by_set(sets: Mapping[str, Mapping[str, float | None]]) -> Table:
 
 
 def _stopping(document: Mapping[str, Any]) -> Table:
-    table = _table("as a stop policy", "stop at", "right", "calls", "passages", "stopped")
-    curve = document["stop_curve"]
-    step = max(1, (len(curve) - 1) // (_BUDGETS - 1))
-    for point in curve[::step]:
-        never = point["threshold"] > 1.0
-        table.add_row("never" if never else f"p(accept) {point['threshold']:.2f}", *_point(point))
+    table = _table(
+        "as a stop policy", "stop at", "right", "calls", "passages", "stopped", "of these right"
+    )
+    for point in _at_budgets(document["stop_curve"]):
+        name = "never" if point["threshold"] > 1.0 else f"p(accept) {point['threshold']:.3f}"
+        stopped = (f"{point['stopped']:.2f}", _number(point["precision"]))
+        table.add_row(name, *_point(point), *stopped)
     for name, point in document["stop_rules"].items():
-        table.add_row(name, *_point(point))
+        table.add_row(name, *_point(point), "", "")
     return table
 
 
-def _point(point: Mapping[str, Any]) -> list[str]:
-    return [
-        f"{point['quality']:.3f}",
-        f"{point['calls']:.2f}",
-        f"{point['passages']:.1f}",
-        f"{point['stopped']:.2f}",
-    ]
+def _at_budgets(curve: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """A few points between the fewest calls and the most, evenly apart; in the curve's order."""
+    calls = [point["calls"] for point in curve]
+    least, most = min(calls), max(calls)
+    wanted = [least + (most - least) * place / (_BUDGETS - 1) for place in range(_BUDGETS)]
+    nearest = {min(range(len(calls)), key=lambda i: abs(calls[i] - one)) for one in wanted}
+    return [curve[place] for place in sorted(nearest)]
+
+
+def _point(point: Mapping[str, Any]) -> tuple[str, str, str]:
+    return f"{point['quality']:.3f}", f"{point['calls']:.2f}", f"{point['passages']:.1f}"
 
 
 def _certified(found: Mapping[str, Any] | None, precision: float) -> str:
@@ -121,9 +127,10 @@ def _certified(found: Mapping[str, Any] | None, precision: float) -> str:
         )
     held = found["held_out"]
     return (
-        f"p(accept) >= {found['threshold']:.2f} certifies a precision of {precision:.2f} "
-        f"(delta {found['delta']:g}): {found['right']} of {found['accepted']} accepted were right; "
-        f"on the other half {_number(held['precision'])} of {held['stopped']:.0%} accepted"
+        f"p(accept) >= {found['threshold']:.2f} certifies a precision of {precision:.2f} (delta "
+        f"{found['delta']:g}): on half of the questions {found['right']} of the "
+        f"{found['accepted']} answers accepted first were right. On the other half "
+        f"{held['stopped']:.0%} were accepted, {_number(held['precision'])} of them right."
     )
 
 

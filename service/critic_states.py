@@ -16,14 +16,15 @@ def read_all_states(files: Sequence[Path]) -> list[StateRecord]:
     """All states in order.
 
     Raises:
-        BadInput: a file cannot be read, holds no state or a line that is none, or a (thread_id,
-            round) comes twice with another number of passages or another answer; the same state
-            twice is kept once.
+        BadInput: a file cannot be read, holds no state or a line that is none, or two states of a
+            thread have the same round and number of passages, and differ; the same state twice is
+            kept once.
     """
     found: dict[tuple[str, int, int], StateRecord] = {}
     for file in files:
-        before = len(found)
+        is_empty = True
         for record in read_states(file):
+            is_empty = False
             key = (record.thread_id, record.state.round, len(record.state.passages))
             earlier = found.get(key)
             if earlier is not None and earlier.state != record.state:
@@ -35,6 +36,6 @@ def read_all_states(files: Sequence[Path]) -> list[StateRecord]:
                     field="thread_id",
                 )
             found[key] = record if earlier is None else earlier
-        if len(found) == before:
+        if is_empty:
             raise BadInput("there is no state", file=str(file))
     return list(found.values())

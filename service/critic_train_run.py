@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -83,14 +84,20 @@ def _train_features(asked: Asked, records: list[StateRecord]) -> tuple[str, dict
 
 
 def _train_torch(asked: Asked, records: list[StateRecord]) -> tuple[str, dict[str, Any]]:
+    from ..adapters.critic_torch_encoder import check_libraries
     from ..adapters.critic_torch_features import features_seen
     from ..adapters.critic_torch_files import save_torch_critic
     from ..adapters.critic_torch_settings import DEFAULT_BASE, TrainingSettings
     from ..adapters.critic_torch_training import train_torch_critic
+    from ..adapters.encoder_files import find_encoder
+    from ..adapters.encoder_torch import token_limit
+    from ..adapters.weights import default_cache_dir
 
-    settings = TrainingSettings(
-        base=asked.base or DEFAULT_BASE, freeze=not asked.full, seed=asked.seed
-    )
+    check_libraries()
+    base = asked.base or DEFAULT_BASE
+    longest = token_limit(find_encoder(base, default_cache_dir()))
+    settings = TrainingSettings(base=base, freeze=not asked.full, seed=asked.seed)
+    settings = replace(settings, limit=min(settings.limit, longest))
     if asked.accept_cost is not None:
         settings = replace(settings, false_accept_cost=asked.accept_cost)
     with progress_bar() as report:
@@ -105,7 +112,16 @@ def _train_torch(asked: Asked, records: list[StateRecord]) -> tuple[str, dict[st
     for words in trained.report.warnings:
         err().print(words)
     version = save_torch_critic(trained, asked.target)
+    _drop_checkpoints(asked.target / "checkpoints")
     return version, dict(trained.report.metrics)
+
+
+def _drop_checkpoints(folder: Path) -> None:
+    """What a finished training leaves behind would stop the next one, on other states."""
+    for file in folder.glob("*.safetensors"):
+        file.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):  # absent, or something of others lies there
+        folder.rmdir()
 
 
 def _show(document: dict[str, Any]) -> None:

@@ -129,14 +129,18 @@ def calls_of(record: StateRecord) -> float:
 def threads_of(
     records: Sequence[StateRecord], verdicts: Sequence[CriticVerdict]
 ) -> dict[str, Thread]:
-    """The threads whose every round has a labeled answer, their rounds in order, by thread id."""
+    """The threads whose every round has a labeled answer, their rounds in order, by thread id.
+
+    A thread with two states of one round is no run of rounds and is left out.
+    """
     by_thread: dict[str, list[tuple[StateRecord, CriticVerdict]]] = {}
     for record, verdict in zip(records, verdicts, strict=True):
         by_thread.setdefault(record.thread_id, []).append((record, verdict))
     found: dict[str, Thread] = {}
     for thread, rounds in by_thread.items():
         rounds.sort(key=lambda one: one[0].state.round)
-        if any(record.labels.accept is None for record, _ in rounds):
+        is_run = len({record.state.round for record, _ in rounds}) == len(rounds)
+        if not is_run or any(record.labels.accept is None for record, _ in rounds):
             continue
         made, calls = [], 0.0
         for record, verdict in rounds:

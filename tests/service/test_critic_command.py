@@ -15,6 +15,7 @@ from surefoot.router.critic.states_file import state_row
 from surefoot.router.evidence import Passage
 from surefoot.router.tables import write_lines
 
+from ..tiny_encoders import tiny_sentence
 from .doors import Here
 
 CITIES = ("Paris", "Rome", "Oslo", "Bonn", "Lima", "Cairo")
@@ -138,3 +139,68 @@ def test_what_cannot_be_meant_is_refused(here: Here, tmp_path: Path) -> None:
     assert here("critic", "eval", str(few), "--model", str(tmp_path / "none")).code == 2
     ended = here("critic", "train", str(few), "--out", str(tmp_path / "c"), "--full")
     assert (ended.code, "--kind torch" in ended.err) == (2, True)
+
+
+def test_numbers_without_labels_are_null(here: Here, tmp_path: Path) -> None:
+    file = tmp_path / "states.jsonl"
+    write_lines(file, [{"thread_id": "t", "question": "Who?", "round": 0, "answer": "Ann"}])
+    bare = here("critic", "eval", str(file), "--json").document
+    full = here("critic", "eval", str(practice(tmp_path / "e.jsonl", 30, 6)), "--json").document
+    assert set(bare) == set(full)
+    assert bare["accept_n"] == 0 and bare["accept_auroc_within"] is None
+    assert bare["accept_strata"] == [] and bare["certified"] is None
+    assert full["accept_n"] == 60
+
+
+def test_a_broken_line_is_named_by_its_number(here: Here, tmp_path: Path) -> None:
+    file = practice(tmp_path / "states.jsonl", 3, 5)
+    lines = file.read_text().splitlines()
+    row = json.loads(lines[3])
+    row["passages"][0]["score"] = "high"
+    lines[3] = json.dumps(row)
+    file.write_text("\n".join(lines))
+    ended = here("critic", "eval", str(file))
+    ended.check_complaint(2)
+    assert "states.jsonl:4: field 'passages[0].score'" in " ".join(ended.err.split())
+
+
+def test_two_states_of_one_place_must_agree(here: Here, tmp_path: Path) -> None:
+    file = practice(tmp_path / "states.jsonl", 3, 5)
+    twice = here("critic", "eval", str(file), str(file), "--json").document
+    assert twice["states"] == 6
+    other = file.read_text().replace('"Rivers are long."', '"Rivers are short."')
+    (tmp_path / "other.jsonl").write_text(
+        other.replace('"answer": "', '"answer": "X').replace('"answer":"', '"answer":"X')
+    )
+    ended = here("critic", "eval", str(file), str(tmp_path / "other.jsonl"))
+    ended.check_complaint(2, "other.jsonl:1", "has another state of round 0")
+
+
+def test_a_threshold_is_tried_on_other_questions(here: Here, tmp_path: Path, trained: Path) -> None:
+    states = practice(tmp_path / "eval.jsonl", 300, 7)
+    given = ["critic", "eval", str(states), "--model", str(trained), "--precision", "0.5"]
+    found = here(*given, "--json").document["certified"]
+    assert (found["precision"], found["delta"]) == (0.5, 0.1)
+    assert found["lower_limit"] >= 0.5 and found["right"] <= found["accepted"] <= 150
+    assert found["held_out"]["threads"] == 150
+    shown = here(*given).out
+    assert f"p(accept) >= {found['threshold']:.2f} certifies" in shown
+    assert "On the other half" in shown
+
+
+def test_a_torch_critic_on_a_tiny_encoder(here: Here, tmp_path: Path) -> None:
+    states, folder = practice(tmp_path / "train.jsonl", 60, 8), tmp_path / "torch"
+    base = f"transformers:{tiny_sentence(tmp_path / 'encoder')}"
+    given = ("critic", "train", str(states), "--kind", "torch", "--base", base)
+    document = here(*given, "--out", str(folder), "--device", "cpu", "--json").document
+    assert document["kind"] == "torch"
+    assert document["metrics"]["sufficient"]["auroc_pooled"] > 0.8  # from the features beside it
+    left = {one.name for one in folder.iterdir()}
+    assert left == {"critic.json", "model.safetensors", "README.md"}  # no checkpoint stays
+    judged = here("critic", "eval", str(states), "--model", str(folder), "--json").document
+    assert judged["version"] == document["version"]
+    assert judged["accept_n"] == 120
+    # Other states in the same folder start anew.
+    others = practice(tmp_path / "others.jsonl", 60, 9)
+    again = here(*given[:2], str(others), *given[3:], "--out", str(folder), "--device", "cpu")
+    assert again.code == 0
