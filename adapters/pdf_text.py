@@ -21,7 +21,9 @@ _LIBRARY = "pypdf"
 _EXTRA = "pdf"
 _LONGEST_TITLE = 200
 # What word processors and print drivers write where nobody has given a title.
-_NO_TITLE = re.compile(r"(?:untitled|document|microsoft word|powerpoint)\b.{0,12}$", re.IGNORECASE)
+_NO_TITLE = re.compile(
+    r"(?:untitled|document|presentation|microsoft (?:word|powerpoint))[\s\d.()-]*$", re.IGNORECASE
+)
 _PRINTED_BY = re.compile(r"^Microsoft (?:Word|PowerPoint|Excel) - ")
 _FILE_NAME = re.compile(r"\.(?:docx?|pptx?|xlsx?|odt|rtf|tex|dvi|indd|qxd|pdf)$", re.IGNORECASE)
 _HYPHENATED = re.compile(r"(?<=[a-z])[-\u00ad]\n(?=[a-z])")
@@ -144,7 +146,7 @@ def _remark(found: dict[str, Any]) -> str | None:
     remarks = list[str]()
     if found["cut"]:
         done = len(found["pages"])
-        remarks.append(f"it has {found['cut']}: only the first {done} pages were read")
+        remarks.append(f"{found['cut']}: only {done} of {found['count']} pages were read")
     if found["broken"]:
         remarks.append(f"{found['broken']} of {found['count']} pages could not be read")
     return "; ".join(remarks) or None

@@ -5,7 +5,7 @@ may be killed without harm to the one that asked; see `pdf_text`, which starts i
 
 ::
 
-    python -m surefoot.adapters.pdf_worker '{"cpu_s": 60, "memory": ..., "pages": ..., "chars": ...}'
+    python -m surefoot.adapters.pdf_worker '{"cpu_s": 60, "memory": N, "pages": N, "chars": N}'
 
 Out: {"title", "pages": [[number, text], ...], "count", "broken", "cut"} or {"problem"}.
 """
@@ -16,15 +16,19 @@ import io
 import json
 import sys
 import time
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from pypdf import PdfReader
 
 __all__ = ["main"]
 
-_GRACE_S = 10.0
+T = TypeVar("T")
+
+# Between pages the bound of time is looked at here; within one the system ends the process.
+_GRACE = 1.2
 
 
 def main() -> None:
@@ -33,15 +37,25 @@ def main() -> None:
     _limit(bounds)
     data = sys.stdin.buffer.read()
     try:
-        found = _read(data, bounds)
+        found = _tried(lambda: _read(data, bounds))
     except MemoryError:
         found = {"problem": f"reading it takes more than {bounds['memory'] >> 20} MB of memory"}
-    except Exception as error:
-        # Damaged files make the library fail in every way that Python knows.
-        found = {"problem": f"it is damaged ({type(error).__name__}: {str(error)[:120]})"}
+    if isinstance(found, Exception):
+        found = {"problem": f"it is damaged ({type(found).__name__}: {str(found)[:120]})"}
     # ASCII only: whatever the locale is, and lone surrogates included.
     sys.stdout.write(json.dumps(found))
     sys.stdout.flush()
+
+
+def _tried(work: Callable[[], T]) -> T | Exception:
+    """What `work` returns, or the exception: damaged files make the library raise all kinds."""
+    try:
+        return work()
+    except MemoryError:
+        raise
+    except Exception as error:
+        # As said above; and what is not damaged is wanted, be it one page of many.
+        return error
 
 
 def _limit(bounds: Mapping[str, Any]) -> None:
@@ -50,7 +64,7 @@ def _limit(bounds: Mapping[str, Any]) -> None:
         return
     import resource
 
-    seconds = int(bounds["cpu_s"] + _GRACE_S)
+    seconds = 1 + int(_GRACE * bounds["cpu_s"])
     for kind, most in ((resource.RLIMIT_AS, bounds["memory"]), (resource.RLIMIT_CPU, seconds)):
         _, hard = resource.getrlimit(kind)
         most = most if hard == resource.RLIM_INFINITY else min(most, hard)
@@ -73,13 +87,13 @@ def _read(data: bytes, bounds: Mapping[str, Any]) -> dict[str, Any]:
         pages.append((number, text or ""))
         chars += len(text or "")
         if chars > bounds["chars"]:
-            cut = f"more than {bounds['chars']:,} characters"
+            cut = f"it holds more than {bounds['chars']:,} characters"
         elif time.process_time() > bounds["cpu_s"]:
-            cut = f"more than {bounds['cpu_s']:g} s of computing"
+            cut = f"reading it takes more than {bounds['cpu_s']:g} s of computing"
         if cut:
             break
     if not cut and count > bounds["pages"]:
-        cut = f"more than {bounds['pages']:,} pages"
+        cut = f"it has more than {bounds['pages']:,} pages"
     return {"title": _title(reader), "pages": pages, "count": count, "broken": broken, "cut": cut}
 
 
@@ -96,21 +110,17 @@ def _opens(reader: PdfReader) -> bool:
 def _pages(reader: PdfReader, count: int) -> Iterator[tuple[int, str | None]]:
     """The pages from 1 on; None for one that cannot be read."""
     for place in range(count):
-        try:
-            yield place + 1, reader.pages[place].extract_text()
-        except MemoryError:
-            raise
-        except Exception:
-            # As above, for one page: the others may be whole.
-            yield place + 1, None
+        text = _tried(partial(_page, reader, place))
+        yield place + 1, text if isinstance(text, str) else None
+
+
+def _page(reader: PdfReader, place: int) -> str:
+    return reader.pages[place].extract_text()
 
 
 def _title(reader: PdfReader) -> str:
-    try:
-        return str((reader.metadata and reader.metadata.title) or "")
-    except Exception:
-        # A damaged title is none.
-        return ""
+    title = _tried(lambda: reader.metadata and reader.metadata.title)
+    return title if isinstance(title, str) else ""
 
 
 if __name__ == "__main__":

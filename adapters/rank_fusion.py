@@ -10,9 +10,7 @@ RANK_OFFSET = 60
 """What is added to every rank, as in the paper: the larger, the less a single first place says."""
 
 
-def fused_scores(
-    rankings: Sequence[Sequence[str]], offset: int = RANK_OFFSET
-) -> dict[str, float]:
+def fused_scores(rankings: Sequence[Sequence[str]], offset: int = RANK_OFFSET) -> dict[str, float]:
     """Reciprocal rank fusion: score(d) = sum over the rankings with d of 1 / (offset + rank(d)).
 
     Ranks start at 1; of an id that a ranking holds twice the first place counts. Scores lie above 0

@@ -30,4 +30,13 @@ class WorkerThreads:
         that has begun ends unheard.
         """
         context = contextvars.copy_context()
-        return await asyncio.get_running_loop().run_in_executor(self._executor, context.run, work)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._executor, context.run, _tellable, work)
+
+
+def _tellable(work: Callable[[], T]) -> T:
+    """No future can hold a StopIteration: on Python 3.11 whoever waits for one waits forever."""
+    try:
+        return work()
+    except StopIteration as error:
+        raise RuntimeError("StopIteration out of a worker thread") from error

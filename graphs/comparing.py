@@ -10,7 +10,7 @@ from ..router.requests import CompareKind
 from .places import Surroundings
 from .settings import ComparisonSettings
 
-__all__ = ["build_comparer"]
+__all__ = ["build_comparer", "located_encoder"]
 
 _TRANSFORMERS = "transformers:"
 
@@ -30,7 +30,7 @@ def build_comparer(
         return None
     try:
         return open_comparer(
-            _located(spec, around),
+            located_encoder(spec, around),
             kind,
             nli_temperature=settings.nli_temperature,
             device=settings.device,
@@ -43,8 +43,8 @@ def build_comparer(
         raise type(error)(f"{field}: {error}", field=field) from error
 
 
-def _located(spec: str, around: Surroundings) -> str:
-    """A folder's path starts, as every path does, at the configuration's folder."""
+def located_encoder(spec: str, around: Surroundings) -> str:
+    """The name of an encoder; a folder's path starts, as all do, at the configuration's folder."""
     name = spec.removeprefix(_TRANSFORMERS)
     if spec.startswith(_TRANSFORMERS) and is_folder(name):
         return f"{_TRANSFORMERS}{around.path(name).absolute()}"

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
 from ..adapters.histories import open_history
-from ..adapters.retriever_tantivy import TantivyRetriever, open_documents, open_python_docs
 from ..policies.profile import Profile
 from ..router.budget import Budget
 from ..router.critic.corrective import Corrective
 from ..router.critic.critics import Critic
 from ..router.drive import Router
-from ..router.errors import StoreError
-from ..router.evidence import Passage
 from ..router.perform import Performer, Sampling
 from ..router.plan import Plan, RetrievalPlan
 from ..router.sizing import PromptSizer
@@ -26,6 +22,7 @@ from .criticizing import serve_critic
 from .deciding import BuiltPolicy, build_policy, signal_fingerprint
 from .places import Surroundings
 from .prompter import TemplatePrompter
+from .retrieving import DocumentSearch, NoSearch, build_retriever, find_retriever
 from .settings import BudgetSettings, PolicySettings, Settings, load_settings
 from .tiers import build_model, license_notices, tier_plan
 
@@ -56,7 +53,7 @@ class Built:
     router: Router
     settings: Settings
     profile: Profile | None
-    retriever: TantivyRetriever | None
+    retriever: DocumentSearch | None
     notes: tuple[str, ...]
     critic: Critic | None = None
 
@@ -100,7 +97,7 @@ def build(settings: Settings, around: Surroundings | None = None) -> Built:
     url = history_url(settings, around)
     history = None if url is None else open_history(url)
     # Last, since an index may take minutes: every other mistake is told before.
-    found = _found(settings, around)
+    found = find_retriever(settings, around)
     prompter = TemplatePrompter(tuple(tier.style for tier in settings.tiers))
     plan = Plan(
         tiers=tuple(tier_plan(tier) for tier in settings.tiers),
@@ -131,7 +128,7 @@ def build(settings: Settings, around: Surroundings | None = None) -> Built:
         rounds=prompter,
         fingerprint=_fingerprint(settings, decides, found),
     )
-    retriever = found if isinstance(found, TantivyRetriever) else None
+    retriever = None if isinstance(found, NoSearch) else found
     notes = () if found is None else found.notes
     return Built(
         Router(plan, performer), settings, decides.profile, retriever, notes, decides.critic
@@ -162,49 +159,6 @@ def _retrieval(settings: Settings, decides: BuiltPolicy) -> RetrievalPlan:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _NoIndex:
-    """Stands for documents whose index could not be made: every search says why."""
-
-    reason: str
-    fingerprint: str = "none"
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        return (f"documents cannot be searched: {self.reason}",)
-
-    async def search(self, query: str, k: int) -> Sequence[Passage]:
-        raise StoreError(self.reason)
-
-
-def _found(settings: Settings, around: Surroundings) -> TantivyRetriever | _NoIndex | None:
-    try:
-        return build_retriever(settings, around)
-    except StoreError as error:
-        return _NoIndex(str(error))
-
-
-def build_retriever(settings: Settings, around: Surroundings) -> TantivyRetriever | None:
-    """Searches the configured documents; None where retrieval is switched off.
-
-    Raises:
-        ConfigurationError: the folder is missing, is none, or holds nothing that can be read.
-        StoreError: the index cannot be written.
-    """
-    if not settings.retrieval.enabled:
-        return None
-    index = around.places.cache / "index"
-    report = around.progress
-
-    def progress(done: int, total: int) -> None:
-        if report is not None:
-            report("indexing documents", done, total)
-
-    if settings.retrieval.docs is None:
-        return open_python_docs(index, progress=progress)
-    return open_documents(around.path(settings.retrieval.docs), index, progress=progress)
-
-
 _SQLITE = "sqlite:///"
 
 
@@ -224,9 +178,7 @@ def history_url(settings: Settings, around: Surroundings) -> str | None:
     return f"{_SQLITE}{around.path(file)}"
 
 
-def _fingerprint(
-    settings: Settings, decides: BuiltPolicy, found: TantivyRetriever | _NoIndex | None
-) -> str:
+def _fingerprint(settings: Settings, decides: BuiltPolicy, found: DocumentSearch | None) -> str:
     """What a repeated question must agree on to be answered from the history."""
     signals, profile = settings.signals, decides.profile
     critic = None if decides.critic is None else decides.critic.version

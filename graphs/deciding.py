@@ -107,6 +107,10 @@ def signal_fingerprint(
     if "reasoned" in styles or (several and settings.retrieval.queries != "question"):
         how["round_prompts"] = round_prompts_fingerprint()  # else absent, as below
         how["queries"] = settings.retrieval.queries
+    if settings.retrieval.encoder is not None:
+        how["encoder"] = settings.retrieval.encoder
+    if settings.retrieval.langchain is not None:
+        how["langchain"] = settings.retrieval.langchain
     if settings.retrieval.corrective is not None:
         how["corrective"] = settings.retrieval.corrective.model_dump()
     if critic is not None:

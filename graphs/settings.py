@@ -146,10 +146,17 @@ class CorrectiveSettings(_Part):
 
 
 class RetrievalSettings(_Part):
-    """`docs` is a folder; absent, the standard library's own documentation is searched."""
+    """`docs` is a folder; absent, the standard library's own documentation is searched.
+
+    With `encoder` passages are found by meaning, too; `langchain` names a retriever that takes the
+    place of both, as `package.module:name`.
+    """
 
     enabled: bool = True
     docs: Name | None = None
+    encoder: Name | None = None
+    device: Annotated[str, Field(pattern=r"^(cpu|cuda(:\d+)?|mps)$")] | None = None
+    langchain: Name | None = None
     k: Annotated[int, Field(ge=1, le=50)] = 3
     queries: Literal["question", "rationale", "model"] = "model"
     stop_unchanged: bool | None = None
@@ -211,6 +218,7 @@ def _check_names(settings: Settings, source: str) -> None:
         if tier.max_output >= tier.context:
             message = f"{tier.max_output} tokens of answer leave no room in a context of "
             raise _wrong(source, f"tiers.{number}.max_output", f"{message}{tier.context}")
+    _check_retrieval(settings.retrieval, source)
     corrective = settings.retrieval.corrective
     if corrective is not None and corrective.discard > corrective.accept:
         message = f"{corrective.discard} is above what is accepted, {corrective.accept}"
@@ -229,6 +237,15 @@ def _check_names(settings: Settings, source: str) -> None:
         if name not in thresholds:
             message = f"tier '{name}' has no threshold; add {name} = 0.7, say"
             raise _wrong(source, f"policy.thresholds.{name}", message)
+
+
+def _check_retrieval(given: RetrievalSettings, source: str) -> None:
+    for key in ("docs", "encoder"):
+        if given.langchain is not None and getattr(given, key) is not None:
+            message = f"retrieval.langchain takes the place of {key}; give one of the two"
+            raise _wrong(source, f"retrieval.{key}", message)
+    if given.device is not None and given.encoder is None:
+        raise _wrong(source, "retrieval.device", "goes with retrieval.encoder, which is not set")
 
 
 def _wrong(source: str, field: str, message: str) -> ConfigurationError:

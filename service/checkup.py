@@ -81,7 +81,10 @@ def _documents(settings: Settings, around: Surroundings) -> Finding:
         return Finding("documents", False, str(error))
     if retriever is None:
         return Finding("documents", True, "retrieval is switched off")
-    source = settings.retrieval.docs or "the standard library's documentation"
+    given = settings.retrieval
+    source = given.langchain or given.docs or "the standard library's documentation"
+    if retriever.size is None:
+        return Finding("documents", True, "; ".join([f"searched by {source}", *retriever.notes]))
     noun = "passage" if retriever.size == 1 else "passages"
     detail = "; ".join([f"{retriever.size} {noun} of {source}", *retriever.notes])
     return Finding("documents", True, detail, {"passages": retriever.size})

@@ -74,7 +74,8 @@ def _overridden(settings: Settings, choices: Choices) -> Settings:
     update: dict[str, object] = {}
     if choices.docs is not None:
         docs = str(choices.docs.absolute())
-        update["retrieval"] = settings.retrieval.model_copy(update={"docs": docs, "enabled": True})
+        searched = {"docs": docs, "langchain": None, "enabled": True}
+        update["retrieval"] = settings.retrieval.model_copy(update=searched)
     if choices.history is not None:
         url = _from_here(choices.history)
         update["history"] = settings.history.model_copy(update={"url": url})

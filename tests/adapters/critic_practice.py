@@ -123,9 +123,7 @@ def _saved(kind: Any, config: Any, folder: Path) -> str:
         single="$A [SEP]", pair="$A [SEP] $B [SEP]", special_tokens=[("[SEP]", words["[SEP]"])]
     )
     make: Any = PreTrainedTokenizerFast  # it ships without annotations
-    fast = make(
-        tokenizer_object=tokenizer, unk_token="[UNK]", pad_token="[PAD]", eos_token="[SEP]"
-    )
+    fast = make(tokenizer_object=tokenizer, unk_token="[UNK]", pad_token="[PAD]", eos_token="[SEP]")
     with torch.random.fork_rng():
         torch.manual_seed(3)
         model = kind(config)

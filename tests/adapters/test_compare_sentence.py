@@ -70,7 +70,7 @@ def test_the_packaged_encoder_knows_a_paraphrase_from_another_subject(
 
 def test_each_text_is_embedded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     comparer = opened(tiny_sentence(tmp_path / "model"))
-    encoder = comparer._encoder
+    encoder = comparer._encoder._encoder
     rows: list[str] = []
     run = encoder.run
 

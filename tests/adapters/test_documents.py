@@ -149,15 +149,15 @@ def test_hidden_files_are_left_out_and_other_kinds_are_counted(tmp_path: Path) -
             "good.txt": PARAGRAPH,
             ".hidden.txt": PARAGRAPH,
             ".git/x.txt": PARAGRAPH,
-            "a.pdf": "x",
-            "b.PDF": "x",
+            "a.docx": "x",
+            "b.DOCX": "x",
             "Makefile": "x",
         },
     )
     passages, report = read_folder(tmp_path)
     assert len(passages) == 1
-    assert report.ignored == ((".pdf", 2), ("(no suffix)", 1))
-    assert report.lines() == ("files of other kinds were not read: 2 .pdf, 1 (no suffix)",)
+    assert report.ignored == ((".docx", 2), ("(no suffix)", 1))
+    assert report.lines() == ("files of other kinds were not read: 2 .docx, 1 (no suffix)",)
 
 
 def test_a_long_report_is_cut(tmp_path: Path) -> None:
@@ -241,8 +241,8 @@ def test_a_folder_that_may_not_be_listed(tmp_path: Path, monkeypatch: pytest.Mon
 def test_a_folder_without_a_readable_document_says_what_is_there(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="it is empty"):
         read_folder(tmp_path)
-    write(tmp_path, {"a.pdf": "x", "b.txt": b""})
-    with pytest.raises(ConfigurationError, match=r"b\.txt was skipped.*1 \.pdf") as caught:
+    write(tmp_path, {"a.docx": "x", "b.txt": b""})
+    with pytest.raises(ConfigurationError, match=r"b\.txt was skipped.*1 \.docx") as caught:
         read_folder(tmp_path)
     assert caught.value.field == "retrieval.docs"
 

@@ -225,7 +225,7 @@ def test_a_plain_critic_judges_together_what_came_while_it_was_busy() -> None:
         for _ in range(20):
             await asyncio.sleep(0)  # each runs up to its wait
         critic.go.set()
-        return await asyncio.gather(first, *rest)
+        return list(await asyncio.gather(first, *rest))
 
     found = asyncio.run(judged())
     assert [one["critic"]["p_accept"] for one in found] == [0.1, 0.2, 0.3, 0.4]
@@ -306,7 +306,7 @@ def test_a_cleared_verdict_is_not_served_again_where_the_critic_fails_later() ->
     graph.add_edge(START, "write")
     graph.add_edge("write", "critic")
     saver = InMemorySaver()
-    built = graph.compile(checkpointer=saver)
+    built: Any = graph.compile(checkpointer=saver)
     assert built.invoke(QUESTION, config("1"))["critic"]["verdict"] == "accept"
     after = built.invoke(QUESTION, config("1"))
     assert after["generation"] == "second"

@@ -10,7 +10,7 @@ import pytest
 
 pytest.importorskip("matplotlib")
 
-from surefoot.policies import critic_plots
+from surefoot.policies import critic_plots, figures
 from surefoot.policies.critic_plots import plot_critic
 from surefoot.router.critic.evaluation import JudgedRow
 from surefoot.router.critic.states import CriticState, StateRecord
@@ -59,7 +59,7 @@ STOPPING = document(0.9) | {
 def drawn(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """The figures by file name, before they are pixels."""
     found: dict[str, Any] = {}
-    real = critic_plots.save_figure
+    real = figures.save_figure
 
     def save(figure: Any, path: Path) -> None:
         found[path.name] = figure

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 
 import pytest
@@ -93,7 +94,7 @@ def careless_threshold(threads: list[Thread], target: float) -> float:
 
 def binomial_bound(trials: int, share: float) -> float:
     """What a count of that share stays below, but for one time in about 300."""
-    return trials * share + 2.7 * (trials * share * (1.0 - share)) ** 0.5
+    return trials * share + 2.7 * math.sqrt(trials * share * (1.0 - share))
 
 
 def test_a_certified_precision_is_missed_no_more_often_than_promised() -> None:
