@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from ..answers import judged_problem
+from ..batch import Batch, BatchEstimator
 from ..evidence import Evidence
 from ..protocols import Needs
 from ..signals import Reading, Signal, Unavailable
@@ -12,10 +14,22 @@ from ..signals import Reading, Signal, Unavailable
 __all__ = ["CriticAccept", "CriticSufficient"]
 
 _NO_VERDICT = Unavailable("the critic has not judged this answer")
+_PASSAGES_ALONE = Unavailable("the critic judges the passages alone")
+
+
+def _read(name: str, evidence: Evidence, p: float | None, unjudged: Unavailable) -> Reading:
+    problem = judged_problem(evidence.greedy)
+    if problem is not None:
+        return problem
+    if p is None:
+        return unjudged
+    if not 0.0 <= p <= 1.0:
+        return Unavailable(f"the critic said {p}, which is no probability")
+    return Signal(name, p, p)
 
 
 @dataclass(frozen=True, slots=True)
-class CriticAccept:
+class CriticAccept(BatchEstimator):
     """The critic's probability that the answer is right.
 
     `raw` = `value` = p(accept), in [0, 1]. Unavailable without a verdict, and where the critic had
@@ -30,18 +44,19 @@ class CriticAccept:
     version: ClassVar[int] = 1
     needs: ClassVar[Needs] = Needs(critique=True)
 
-    def estimate(self, evidence: Evidence) -> Reading:
-        """The signal, or why there is none."""
+    def estimate_batch(self, batch: Batch) -> list[Reading]:
+        """One reading a record."""
+        return [self._read(record) for record in batch.records]
+
+    def _read(self, evidence: Evidence) -> Reading:
         verdict = evidence.critique
         if verdict is None:
-            return _NO_VERDICT
-        if verdict.p_accept is None:
-            return Unavailable("the critic judges the passages alone")
-        return Signal(self.name, verdict.p_accept, verdict.p_accept)
+            return _read(self.name, evidence, None, _NO_VERDICT)
+        return _read(self.name, evidence, verdict.p_accept, _PASSAGES_ALONE)
 
 
 @dataclass(frozen=True, slots=True)
-class CriticSufficient:
+class CriticSufficient(BatchEstimator):
     """The critic's probability that the passages hold the evidence that the question needs.
 
     `raw` = `value` = p(sufficient), in [0, 1]. Unavailable without a verdict. It says nothing of
@@ -56,9 +71,11 @@ class CriticSufficient:
     version: ClassVar[int] = 1
     needs: ClassVar[Needs] = Needs(critique=True)
 
-    def estimate(self, evidence: Evidence) -> Reading:
-        """The signal, or why there is none."""
+    def estimate_batch(self, batch: Batch) -> list[Reading]:
+        """One reading a record."""
+        return [self._read(record) for record in batch.records]
+
+    def _read(self, evidence: Evidence) -> Reading:
         verdict = evidence.critique
-        if verdict is None:
-            return _NO_VERDICT
-        return Signal(self.name, verdict.p_sufficient, verdict.p_sufficient)
+        p = None if verdict is None else verdict.p_sufficient
+        return _read(self.name, evidence, p, _NO_VERDICT)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from surefoot.router.evidence import (
     Alternative,
+    CriticVerdict,
     Evidence,
     FinishReason,
     Generation,
@@ -56,6 +57,7 @@ def _any_generation(draw: st.DrawFn) -> Generation:
 
 any_generation = _any_generation()
 _any_triple = st.tuples(any_number, any_number, any_number)
+_any_verdict = st.builds(CriticVerdict, st.one_of(st.none(), any_number), any_number)
 
 
 @st.composite
@@ -84,6 +86,7 @@ def any_evidence(draw: st.DrawFn) -> Evidence:
         "without_context": draw(st.one_of(st.none(), any_generation)),
         "previous_answers": draw(st.lists(any_text, max_size=3).map(tuple)),
         "peers": draw(st.dictionaries(any_text, any_generation, max_size=2)),
+        "critique": draw(st.one_of(st.none(), _any_verdict)),
         "passages": draw(
             st.lists(st.builds(Passage, any_text, any_text, any_text, st.floats()), max_size=3).map(
                 tuple
@@ -144,6 +147,7 @@ def healthy_evidence(draw: st.DrawFn) -> Evidence:
         without_context=draw(_spelled(("Oslo",))),
         previous_answers=("Oslo", greedy.text),
         peers={"other": draw(_spelled(("Rome",))), "third": draw(_spelled(("Paris",)))},
+        critique=CriticVerdict(numbers.random(), numbers.random()),
     )
 
 
