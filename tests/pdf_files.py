@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import zlib
 from collections.abc import Sequence
 
 
@@ -65,25 +66,15 @@ def encrypted(data: bytes, password: str) -> bytes:
 
 
 def endless() -> bytes:
-    """A page that draws a form ten times that draws a form ten times, and so on, nine levels deep:
-    two kilobytes that ask for hours of work."""
-    levels = 9
-    form = (
-        b"<< /Type /XObject /Subtype /Form /BBox [0 0 9 9] /Resources << /XObject << /X %d 0 R >> "
-        b"/Font << /F1 3 0 R >> >> /Length %d >>\nstream\n%s\nendstream"
-    )
-    draw = b"/X Do " * 10
-    text = b"BT /F1 12 Tf (deep) Tj ET"
+    """A page of 200,000 pieces of text in some kilobytes: many seconds of work for any reader."""
+    draw = zlib.compress(b"BT /F1 12 Tf (deep) Tj ET\n" * 200_000)
     objects = [
         b"<< /Type /Catalog /Pages 2 0 R >>",
         b"<< /Type /Pages /Count 1 /Kids [5 0 R] >>",
         _FONT,
-        b"<< /Length %d >>\nstream\n%s\nendstream" % (len(draw), draw),
+        b"<< /Filter /FlateDecode /Length %d >>\nstream\n%s\nendstream" % (len(draw), draw),
         b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Contents 4 0 R "
-        b"/Resources << /XObject << /X 6 0 R >> /Font << /F1 3 0 R >> >> >>",
+        b"/Resources << /Font << /F1 3 0 R >> >> >>",
+        b"<< >>",
     ]
-    for level in range(levels):
-        content = text if level == levels - 1 else draw
-        objects.append(form % (7 + level, len(content), content))
-    objects.append(b"<< >>")
     return _file(objects, b"")
