@@ -41,7 +41,7 @@ say = @printf '==> %s\n'
 .NOTPARALLEL:
 # Made by pattern rules on the way to something else: make would remove them when done.
 .PRECIOUS: %/.done-venv %/.done-torch %/.done-weights %/.done-encoder
-.PHONY: help dev demo test test-fast test-wheel lint fmt type bench record fit docs clean distclean
+.PHONY: help dev demo test test-fast test-wheel lint fmt type bench record fit critic docs clean distclean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -95,6 +95,9 @@ record: $(VENV)/.done-demo ## draft every rung of the demo for its questions of 
 fit: $(VENV)/.done-demo ## fit the demo's profile on what record made of the split fit
 	@$(BIN)/surefoot fit benchmarks/demo_outcomes_fit.jsonl --uncertified --enter first --combine none \
 	  --calibration isotonic --calibration temperature --out $(DEFAULTS)/demo_profile.json $(ARGS)
+
+critic: $(VENV)/.done-dev ## train the critic that ships, from the recorded states in DATA
+	@$(BIN)/python benchmarks/train_default_critic.py $(or $(DATA),../shared/data/rag) $(ARGS)
 
 docs: $(VENV)/.done-dev ## run every snippet of README.md and docs/
 	@$(BIN)/pytest tests/test_docs.py $(ARGS)
