@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .router.drive import Router
     from .router.errors import SurefootError
     from .router.evidence import Evidence, Generation, Passage, Token
+    from .router.offers import Judgement, Offer
     from .router.perform import Session
     from .router.signals import Estimate, Signal, Unavailable
 
@@ -29,6 +30,8 @@ __all__ = [
     "Estimate",
     "Evidence",
     "Generation",
+    "Judgement",
+    "Offer",
     "Passage",
     "Result",
     "Router",
@@ -59,6 +62,7 @@ _HOMES = {
     "router.drive": ("Router",),
     "router.errors": ("SurefootError",),
     "router.evidence": ("Evidence", "Generation", "Passage", "Token"),
+    "router.offers": ("Judgement", "Offer"),
     "router.perform": ("Session",),
     "router.signals": ("Estimate", "Signal", "Unavailable"),
 }

@@ -97,8 +97,14 @@ def _openai(spec: ModelSpec) -> Model:
     return OpenAIModel(spec.base_url, spec.name, api_key=spec.api_key)
 
 
+def _caller(spec: ModelSpec) -> Model:
+    from .model_caller import CallerModel
+
+    return CallerModel(spec.name)
+
+
 MODEL_SCHEMES: Mapping[str, Callable[[ModelSpec], Model]] = MappingProxyType(
-    {"local": _local, "openai": _openai}
+    {"local": _local, "openai": _openai, "caller": _caller}
 )
 """What may stand before the colon, and what it opens."""
 

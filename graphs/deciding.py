@@ -12,7 +12,8 @@ from ..policies.threshold import RungRule, ThresholdPolicy
 from ..router.assessing import BareAssessor
 from ..router.critic.critics import Critic
 from ..router.errors import ConfigurationError
-from ..router.estimators.catalogue import Options, estimator
+from ..router.estimators.catalogue import ALIASES, CATALOGUE, Options, estimator
+from ..router.estimators.given_signal import GivenSignal
 from ..router.protocols import Assessor, Comparer, Estimator, Needs, Policy
 from ..router.requests import CompareKind
 from .comparing import build_comparer
@@ -73,7 +74,9 @@ def build_policy(settings: Settings, around: Surroundings) -> BuiltPolicy:
             field="policy",
         )
     rules = tuple(RungRule(tier, policy.thresholds[name]) for tier, name in enumerate(names))
-    order = tuple(found.name for found in (*buyable, *free))
+    given = settings.signals.given
+    bought = tuple(found.name for found in buyable)
+    order = (*given, *bought, *(found.name for found in free[len(given) :]))
     decides = ThresholdPolicy(rules, names, policy.floor)
     return BuiltPolicy(
         free, buyable, decides, BareAssessor(order), comparers=comparers, critic=critic
@@ -144,7 +147,8 @@ def _comparers(
 
 def _estimators(settings: Settings) -> tuple[tuple[Estimator, ...], tuple[Estimator, ...]]:
     options = Options(settings.signals.content_filter, settings.signals.samples)
-    free = tuple(_estimator(name, "free", options) for name in settings.signals.free)
+    given = tuple(_given(name) for name in settings.signals.given)
+    free = (*given, *(_estimator(name, "free", options) for name in settings.signals.free))
     buyable = tuple(_estimator(name, "buy", options) for name in settings.signals.buy)
     for found in free:
         # The critic is local: with one configured, every draft is put before it anyway.
@@ -153,7 +157,20 @@ def _estimators(settings: Settings) -> tuple[tuple[Estimator, ...], tuple[Estima
                 f"signals.free: '{found.name}' has to be bought; name it under signals.buy",
                 field="signals.free",
             )
+    names = [one.name for one in (*free, *buyable)]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise ConfigurationError(f"signals: '{twice}' is named twice", field="signals")
     return free, buyable
+
+
+def _given(name: str) -> Estimator:
+    if name in CATALOGUE or name in ALIASES:
+        raise ConfigurationError(
+            f"signals.given: '{name}' is an estimator's name; give yours another",
+            field="signals.given",
+        )
+    return GivenSignal(name)
 
 
 def _estimator(name: str, key: str, options: Options) -> Estimator:

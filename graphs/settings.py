@@ -84,8 +84,13 @@ class TierSettings(_Part):
 
 
 class SignalSettings(_Part):
-    """Which estimators are read after every draft, and which may be bought."""
+    """Which estimators are read after every draft, and which may be bought.
 
+    `given` names confidences that the application supplies with a draft of its own (`decide`); they
+    are preferred to the free ones.
+    """
+
+    given: Names = ()
     free: Annotated[Names, Field(min_length=1)] = ("perplexity",)
     buy: Names = ()
     samples: Annotated[int, Field(ge=1, le=64)] = 5

@@ -16,6 +16,7 @@ from .decisions import Result, TrailStep
 from .errors import ContextTooLong, UsageError
 from .evidence import Token
 from .loop import Run, open_run
+from .offers import Judgement, Offer, is_local, judgement_of, open_offer
 from .perform import Performer, RunView, Session
 from .plan import Plan
 from .requests import Partial, PrefixVerdict
@@ -121,6 +122,29 @@ class Router:
             run, self.performer, session or Session(), clock=self._clock, on_step=on_step
         )
 
+    async def judge(self, offer: Offer, *, budget: Budget | None = None) -> Judgement:
+        """What would be done with a draft that somebody else made; nothing is generated, searched
+        for or recorded. The critic and comparisons run where they are configured.
+
+        Args:
+            budget: what is left for this request; the configured one where None.
+
+        Raises:
+            UsageError: the question is empty, or tier or round are impossible.
+        """
+        question = checked_question(self.plan, offer.evidence.question)
+        offer = replace(offer, evidence=replace(offer.evidence, question=question))
+        run = open_offer(self.plan, offer, run_id=new_run_id(), budget=budget)
+        mark = self._clock()
+        while is_local(run):
+            assert run.request is not None
+            view = RunView(question, run.state.turns, run.evidence)
+            reply = await self.performer.perform(run.request, Session(), run=view)
+            now = self._clock()
+            run.advance(replace(reply, elapsed_s=now - mark))
+            mark = now
+        return judgement_of(run)
+
     def ask_sync(
         self,
         question: str,
@@ -148,6 +172,14 @@ class Router:
             if self._runner is not None:
                 self._runner.close()
                 self._runner = None
+
+    def judge_sync(self, offer: Offer, *, budget: Budget | None = None) -> Judgement:
+        """`judge` for callers without an event loop.
+
+        Raises:
+            UsageError: as `judge`, and when called from inside an event loop.
+        """
+        return self.run_sync(self.judge(offer, budget=budget))
 
     def run_sync(self, coroutine: Coroutine[object, object, T]) -> T:
         """Run a coroutine of this router's to its end, one at a time, on a loop kept for that.

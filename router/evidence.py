@@ -146,6 +146,7 @@ class Evidence:
         previous_answers: answers of earlier rounds, oldest first.
         peers: other models' answers by model name.
         critique: the local critic's judgement of the greedy answer.
+        given_signals: confidences in [0, 1] that the application supplied, by its own names.
     """
 
     question: str
@@ -165,3 +166,4 @@ class Evidence:
     hidden_ref: str | None = None
     critique: CriticVerdict | None = None
     alternatives_nli: tuple[tuple[tuple[Nli, Nli], ...], ...] | None = None
+    given_signals: Mapping[str, float] = field(default_factory=dict)

@@ -22,6 +22,7 @@ __all__ = ["cli", "main"]
 _COMMANDS = {
     "ask": "one gated answer, with the decision trail",
     "chat": "the same, many turns, with history",
+    "decide": "what the policy would do with drafts that you already have",
     "score": "signals for recorded answers: one line of numbers for each",
     "estimators": "what can be read from an answer, what it needs and costs",
     "record": "draft every rung for a question set: the outcome table that `fit` reads",

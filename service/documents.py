@@ -14,6 +14,7 @@ from ..policies.profile import Profile
 from ..policies.replay import ReplayReport
 from ..policies.report_of_replay import Against
 from ..router.decisions import Attempt, Result, TrailStep
+from ..router.offers import Judgement
 from ..router.signals import Estimate, Reading, Signal, Unavailable
 from ..router.wire import encode
 
@@ -21,6 +22,7 @@ __all__ = [
     "ask_document",
     "certified_document",
     "fit_document",
+    "judgement_document",
     "replay_document",
     "target_document",
 ]
@@ -51,6 +53,26 @@ def ask_document(result: Result, names: tuple[str, ...]) -> dict[str, Any]:
         "best": None if result.best is None else _attempt(result.best),
         "passages": [{"id": p.id, "title": p.title, "score": p.score} for p in result.passages],
         "trail": [_step(step) for step in result.trail],
+    }
+
+
+def judgement_document(judgement: Judgement, names: tuple[str, ...]) -> dict[str, Any]:
+    """One line of `decide`, without the id of its record."""
+    target = judgement.escalate_to
+    (step,) = judgement.trail[-1:]
+    told = _step(step)
+    return {
+        "action": judgement.action.value,
+        "confidence": judgement.confidence,
+        "reason": judgement.reason,
+        "escalate_to": None if target is None else names[target],
+        "gated": judgement.gated,
+        "certificate": judgement.certificate,
+        "signals": told["signals"],
+        "estimate": _estimate(judgement.estimate),
+        "compared": told["compared"],
+        "alternatives": told["alternatives"],
+        "degraded": list(judgement.degraded),
     }
 
 

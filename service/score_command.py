@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -110,7 +109,7 @@ def _score(asked: Asked) -> None:
     from .console import progress_bar
     from .score_report import judged_rows
     from .score_run import Run
-    from .streams import say
+    from .streams import say, to_stdout
 
     check(asked)
     job, skips = job_of(asked), _Skips()
@@ -120,7 +119,7 @@ def _score(asked: Asked) -> None:
         most = judged_rows(asked.report is not None)
         run = Run(job, lambda: _show_progress(report, source), most)
         if asked.target is None:
-            run.to_stream(source, _to_stdout())
+            run.to_stream(source, to_stdout())
         else:
             _to_file(asked, source, run)
     seconds = time.monotonic() - began
@@ -133,24 +132,6 @@ def _score(asked: Asked) -> None:
 def _show_progress(report: ProgressLine, source: EvidenceFile) -> None:
     if source.total:
         report("scoring (kB read)", source.done // 1000, source.total // 1000)
-
-
-def _to_stdout() -> Callable[[bytes], None]:
-    from .streams import let_go
-
-    stream = getattr(sys.stdout, "buffer", None)
-
-    def write(data: bytes) -> None:
-        if stream is None:  # closed by whoever started us
-            return
-        try:
-            stream.write(data)
-            stream.flush()
-        except BrokenPipeError:  # the reader has seen enough
-            let_go()
-            raise SystemExit(0) from None
-
-    return write
 
 
 def _to_file(asked: Asked, source: EvidenceFile, run: Run) -> None:

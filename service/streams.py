@@ -8,9 +8,10 @@ import json
 import os
 import re
 import sys
+from collections.abc import Callable
 from typing import Any
 
-__all__ = ["give_up", "let_go", "plain", "print_json", "say", "show_any_text"]
+__all__ = ["give_up", "let_go", "plain", "print_json", "say", "show_any_text", "to_stdout"]
 
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
@@ -56,3 +57,20 @@ def give_up(error: OSError) -> None:
     """Say that the results could not be written, and stop trying."""
     let_go()
     say(f"the results could not be written: {error}")
+
+
+def to_stdout() -> Callable[[bytes], None]:
+    """Writes whole lines to stdout as bytes; ends quietly when the reader has gone."""
+    stream = getattr(sys.stdout, "buffer", None)
+
+    def write(data: bytes) -> None:
+        if stream is None:  # closed by whoever started us
+            return
+        try:
+            stream.write(data)
+            stream.flush()
+        except BrokenPipeError:  # the reader has seen enough
+            let_go()
+            raise SystemExit(0) from None
+
+    return write
