@@ -12,11 +12,12 @@ from ..adapters.histories import open_history
 from ..policies.profile import Profile
 from ..router.budget import Budget
 from ..router.critic.corrective import Corrective
-from ..router.critic.critics import Critic
+from ..router.critic.critics import Critic, CriticService
 from ..router.drive import Router
 from ..router.perform import Performer, Sampling
 from ..router.plan import Plan, RetrievalPlan
 from ..router.sizing import PromptSizer
+from .caching import Caches, build_caches
 from .comparing import build_comparer
 from .criticizing import serve_critic
 from .deciding import BuiltPolicy, build_policy, signal_fingerprint
@@ -56,6 +57,7 @@ class Built:
     retriever: DocumentSearch | None
     notes: tuple[str, ...]
     critic: Critic | None = None
+    caches: Caches | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -93,7 +95,8 @@ def build(settings: Settings, around: Surroundings | None = None) -> Built:
     """
     around = around or Surroundings()
     decides = build_policy(settings, around)
-    models = tuple(build_model(tier, around) for tier in settings.tiers)
+    caches = build_caches(settings.cache, _decider(settings, decides))
+    models = tuple(caches.model(build_model(tier, around), tier) for tier in settings.tiers)
     url = history_url(settings, around)
     history = None if url is None else open_history(url)
     # Last, since an index may take minutes: every other mistake is told before.
@@ -122,17 +125,33 @@ def build(settings: Settings, around: Surroundings | None = None) -> Built:
         found,
         history,
         sampling=Sampling(settings.signals.top_logprobs, settings.signals.temperature),
-        comparers=decides.comparers,
+        comparers=caches.comparers(decides.comparers),
         question_in=settings.comparison.question,
-        critic=None if decides.critic is None else serve_critic(decides.critic, settings.critic),
+        critic=_critic(settings, decides, caches),
         rounds=prompter,
         fingerprint=_fingerprint(settings, decides, found),
     )
+    performer.also_close(caches)
     retriever = None if isinstance(found, NoSearch) else found
     notes = () if found is None else found.notes
     return Built(
-        Router(plan, performer), settings, decides.profile, retriever, notes, decides.critic
+        Router(plan, performer), settings, decides.profile, retriever, notes, decides.critic, caches
     )
+
+
+def _critic(settings: Settings, decides: BuiltPolicy, caches: Caches) -> CriticService | None:
+    if decides.critic is None:
+        return None
+    return caches.critic(serve_critic(decides.critic, settings.critic))
+
+
+def _decider(settings: Settings, decides: BuiltPolicy) -> str:
+    """Fingerprint of prompts, signals and profile: part of every cached result's key."""
+    critic = None if decides.critic is None else decides.critic.version
+    how = signal_fingerprint(settings, decides.comparers, critic)
+    profile = decides.profile
+    policy = settings.policy.model_dump() if profile is None else profile.fingerprint
+    return hashlib.sha256(json.dumps([how, policy], sort_keys=True).encode()).hexdigest()
 
 
 def _budget(settings: BudgetSettings) -> Budget:

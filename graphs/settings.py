@@ -16,6 +16,7 @@ from .prompter import PromptStyle
 
 __all__ = [
     "BudgetSettings",
+    "CacheSettings",
     "ComparisonSettings",
     "CorrectiveSettings",
     "CriticSettings",
@@ -174,6 +175,17 @@ class HistorySettings(_Part):
     url: Name | None = None
 
 
+class CacheSettings(_Part):
+    """Results that equal requests of the same tenant share; without a `url` nothing is kept."""
+
+    url: Name | None = None
+    ttl_s: Annotated[float, Field(gt=0.0, allow_inf_nan=False)] = 3600.0
+    lease_s: Annotated[float, Field(ge=0.1, le=600.0)] = 10.0
+    models: bool = True
+    critic: bool = True
+    comparisons: bool = True
+
+
 class Settings(_Part):
     """A whole deployment."""
 
@@ -185,6 +197,7 @@ class Settings(_Part):
     budget: BudgetSettings = BudgetSettings()
     retrieval: RetrievalSettings = RetrievalSettings()
     history: HistorySettings = HistorySettings()
+    cache: CacheSettings = CacheSettings()
 
 
 def load_settings(path: Path) -> Settings:
@@ -290,6 +303,7 @@ _PARTS: dict[str, type[_Part]] = {
     "budget": BudgetSettings,
     "retrieval": RetrievalSettings,
     "history": HistorySettings,
+    "cache": CacheSettings,
 }
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Protocol
 
 from .comparisons import checked_values, posed
 from .critic.critics import CriticService
@@ -54,8 +55,9 @@ from .requests import (
     Sample,
     Sampled,
 )
+from .tenancy import acting_for
 
-__all__ = ["Performer", "RunView", "Sampling", "Session", "utc_now"]
+__all__ = ["Closing", "Performer", "RunView", "Sampling", "Session", "utc_now"]
 
 # A run that has used all its time is still recorded, if that is quick.
 _GRACE_S = 0.05
@@ -117,6 +119,14 @@ class RunView:
     evidence: Mapping[str, Evidence] | None = None
 
 
+class Closing(Protocol):
+    """Something that holds connections or memory."""
+
+    async def aclose(self) -> None:
+        """Give it back. Idempotent."""
+        ...
+
+
 class Performer:
     """Carries out requests.
 
@@ -158,6 +168,7 @@ class Performer:
         self._retriever = retriever
         self._sampling = sampling or Sampling()
         self._now = now
+        self._resources: list[Closing] = []
 
     async def perform(
         self,
@@ -171,8 +182,9 @@ class Performer:
         limit = self._limit(request)
         timer = asyncio.timeout(limit)
         try:
-            async with timer:
-                return await self._perform(request, session, run, on_tokens)
+            with acting_for(session.tenant):
+                async with timer:
+                    return await self._perform(request, session, run, on_tokens)
         except TimeoutError as error:
             ours = limit is not None and timer.expired()
             words = f"no answer within {limit:.2f} s" if ours else f"it timed out: {error}"
@@ -180,10 +192,14 @@ class Performer:
         except RunError as error:
             return Reply(Failure(error.kind, str(error)), calls=_calls(request))
 
+    def also_close(self, resource: Closing) -> None:
+        """Have something closed after models, history and critic, which use it."""
+        self._resources.append(resource)
+
     async def aclose(self) -> None:
         """Close models and history; each is closed even where another cannot be."""
         async with AsyncExitStack() as stack:
-            for closing in (*self.models, self.history, self.critic):
+            for closing in (*self._resources, *self.models, self.history, self.critic):
                 if closing is not None:
                     stack.push_async_callback(closing.aclose)
 

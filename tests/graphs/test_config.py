@@ -33,6 +33,7 @@ from surefoot.router.errors import (
 from surefoot.router.perform import RunView, Session
 from surefoot.router.requests import Failure, Retrieve
 
+from ..adapters.scripted_upstream import running_upstream
 from .test_settings import EXAMPLE
 
 TWO = """
@@ -103,6 +104,35 @@ def test_the_plan_says_what_the_settings_say(around: Surroundings) -> None:
     assert plan.retrieval is None and not plan.remember and plan.certificate is None
     assert isinstance(plan.policy, ThresholdPolicy)
     assert [rule.threshold for rule in plan.policy.rules] == [0.7, 0.5]
+
+
+async def test_a_cache_stands_between_the_router_and_its_models(around: Surroundings) -> None:
+    async with running_upstream() as upstream:
+        change = ("http://127.0.0.1:1/v1", upstream.base_url), ('"openai:a"', '"openai:ok"')
+        settings = settings_of(*change, rest=QUIET + '[cache]\nurl = "memory:"\n')
+        built = build(settings, around)
+        first, again = [await built.router.ask("Which city?") for _ in range(2)]
+        assert (first.answer, again.answer) == ("Paris.", "Paris.")
+        assert len(upstream.seen) == 1
+        assert first.calls == 1 and first.cost > 0
+        assert (again.calls, again.cost, again.tokens) == (0, 0.0, 0)
+        assert again.confidence == first.confidence
+        await built.router.aclose()
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("http://secret:word@host", "cache.url: expected memory:, redis://"),
+        ("redis://host:port/0", "cache.url"),
+    ],
+)
+def test_a_cache_that_is_none_is_refused(around: Surroundings, url: str, words: str) -> None:
+    settings = settings_of(rest=QUIET + f'[cache]\nurl = "{url}"\n')
+    with pytest.raises(ConfigurationError, match=words) as caught:
+        build(settings, around)
+    assert caught.value.field == "cache.url"
+    assert "word@" not in str(caught.value)
 
 
 def test_work_that_decides_nothing_needs_no_profile(around: Surroundings) -> None:
