@@ -16,6 +16,7 @@ __all__ = [
     "Assessor",
     "AttemptStore",
     "BuyOption",
+    "CallOptions",
     "Calibrator",
     "Comparer",
     "Completion",
@@ -44,10 +45,17 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message of a chat prompt; `role` is system, user or assistant."""
+    """One message of a chat prompt; `role` is system, user, assistant or tool.
+
+    Attributes:
+        content: its text; of content parts that of the text parts.
+        raw: the whole message as a JSON object, for endpoints that take it as the caller wrote it
+            (content parts, tool calls and their results); None where role and content are all.
+    """
 
     role: str
     content: str
+    raw: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +68,25 @@ class Prompt:
 
 
 @dataclass(frozen=True, slots=True)
+class CallOptions:
+    """What a caller's own request asks for beside its messages. JSON texts, passed on as they came.
+
+    Attributes:
+        tools: an array of tools; None where there are none.
+        tool_choice: a text or an object.
+        response_format: an object: JSON mode, or a schema.
+        others: an object of further fields for the endpoint (top_p, penalties, ...), which win over
+            none that Surefoot sets itself.
+    """
+
+    tools: str | None = None
+    tool_choice: str | None = None
+    response_format: str | None = None
+    parallel_tool_calls: bool | None = None
+    others: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ModelCall:
     """One call of a model.
 
@@ -68,6 +95,7 @@ class ModelCall:
         top_logprobs: candidates wanted per token; 0 asks for no logprobs at all.
         seed: makes a draw repeatable where the model can; answer i of n uses seed + i.
         timeout_s: seconds this call may take, None for no limit.
+        options: of a caller's own request; a model that cannot honor one raises UpstreamRefused.
     """
 
     prompt: Prompt
@@ -77,6 +105,7 @@ class ModelCall:
     top_logprobs: int = 10
     seed: int = 0
     timeout_s: float | None = None
+    options: CallOptions | None = None
 
 
 @dataclass(frozen=True, slots=True)
