@@ -18,6 +18,7 @@ from ..router.perform import Performer, Sampling
 from ..router.plan import Plan, RetrievalPlan
 from ..router.sizing import PromptSizer
 from .caching import Caches, build_caches
+from .caller_prompter import CallerPrompter
 from .comparing import build_comparer
 from .criticizing import serve_critic
 from .deciding import BuiltPolicy, build_policy, signal_fingerprint
@@ -132,11 +133,11 @@ def build(settings: Settings, around: Surroundings | None = None) -> Built:
         fingerprint=_fingerprint(settings, decides, found),
     )
     performer.also_close(caches)
+    talks = tuple(tier.style != "few_shot" for tier in settings.tiers)
+    router = Router(plan, performer, callers=lambda asked: CallerPrompter(asked, talks, prompter))
     retriever = None if isinstance(found, NoSearch) else found
     notes = () if found is None else found.notes
-    return Built(
-        Router(plan, performer), settings, decides.profile, retriever, notes, decides.critic, caches
-    )
+    return Built(router, settings, decides.profile, retriever, notes, decides.critic, caches)
 
 
 def _critic(settings: Settings, decides: BuiltPolicy, caches: Caches) -> CriticService | None:

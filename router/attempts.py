@@ -65,6 +65,7 @@ def assessed(
         estimate,
         attempt.passage_ids,
         attempt.rationale,
+        attempt.tool_calls,
     )
 
 
@@ -86,12 +87,13 @@ def with_cost(attempt: Attempt, signal: str, cost: float | None) -> Attempt:
         attempt.estimate,
         attempt.passage_ids,
         attempt.rationale,
+        attempt.tool_calls,
     )
 
 
 def why_incomplete(attempt: Attempt) -> str:
     """Why an attempt that is not complete is none."""
-    if not attempt.text:
+    if not attempt.text and not attempt.tool_calls:
         return "empty answer"
     if attempt.finish_reason == "length":
         return "the answer was cut at the token limit"

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
-from .evidence import FinishReason, Passage
+from .evidence import FinishReason, Passage, ToolCall, is_whole
 from .signals import Estimate, Reading, Unavailable
 
 __all__ = [
@@ -53,7 +53,11 @@ class Rung(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One draft by one tier, without its tokens (those stay with the evidence)."""
+    """One draft by one tier, without its tokens (those stay with the evidence).
+
+    Attributes:
+        tool_calls: what it asks to be called; such a draft may have no text.
+    """
 
     id: str
     tier: int
@@ -68,6 +72,7 @@ class Attempt:
     estimate: Estimate | Unavailable = NOT_ASSESSED
     passage_ids: tuple[str, ...] = ()
     rationale: str = ""
+    tool_calls: tuple[ToolCall, ...] = ()
 
     @property
     def rung(self) -> Rung:
@@ -76,8 +81,8 @@ class Attempt:
 
     @property
     def is_complete(self) -> bool:
-        """Whether the text is whole and not empty; only such an attempt can be served."""
-        return self.finish_reason == "stop" and bool(self.text.strip())
+        """Whether text or tool calls are whole; only such an attempt can be served."""
+        return is_whole(self.finish_reason, self.text, self.tool_calls)
 
 
 @dataclass(frozen=True, slots=True)

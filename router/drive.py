@@ -7,22 +7,24 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
 
 from .budget import Budget
-from .decisions import Result, TrailStep
+from .callers import CallerRequest, Conversing
+from .decisions import Action, Result, TrailStep
 from .errors import ContextTooLong, UsageError
-from .evidence import Token
+from .evidence import Generation, Token
 from .loop import Run, open_run
 from .offers import Judgement, Offer, is_local, judgement_of, open_offer
 from .perform import Performer, RunView, Session
 from .plan import Plan
 from .requests import Partial, PrefixVerdict
+from .sizing import PromptSizer
 from .text import clean_question
 
-__all__ = ["Clock", "OnStep", "Router", "checked_question", "drive", "new_run_id"]
+__all__ = ["Answered", "Clock", "OnStep", "Router", "checked_question", "drive", "new_run_id"]
 
 Clock = Callable[[], float]
 """Monotonic seconds."""
@@ -45,16 +47,19 @@ async def drive(
     *,
     clock: Clock = time.monotonic,
     on_step: OnStep | None = None,
+    caller: CallerRequest | None = None,
+    prompter: Conversing | None = None,
 ) -> Result:
     """Perform requests until the run ends.
 
     Args:
+        caller, prompter: of a request that a caller wrote itself, as in `RunView`.
         clock: monotonic seconds; the loop itself reads no clock.
         on_step: called after each step with what it brought.
     """
     mark = clock()
     while run.request is not None:
-        view = RunView(run.state.question, run.state.turns, run.evidence)
+        view = RunView(run.state.question, run.state.turns, run.evidence, caller, prompter)
         feed = None if run.plan.prefix_gate is None else partial(_feed, run)
         reply = await performer.perform(run.request, session, run=view, on_tokens=feed)
         now = clock()
@@ -90,16 +95,43 @@ def checked_question(plan: Plan, question: str) -> str:
     raise ContextTooLong(needed, largest)
 
 
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """How a run ended, and what the served attempt's model wrote, with its tokens where known."""
+
+    result: Result
+    generation: Generation | None
+
+
+def _served(run: Run, result: Result) -> Generation | None:
+    served = result.best if result.action is Action.ANSWER else None
+    known = None if served is None else run.evidence.get(served.id)
+    return None if known is None else known.greedy
+
+
 class Router:
     """A built deployment: ask it questions.
 
     Use it in a `with` or `async with` block, or close it yourself.
+
+    Args:
+        clock: monotonic seconds.
+        callers: makes the prompter of a request that a caller wrote itself; without it `respond`
+            cannot be used.
     """
 
-    def __init__(self, plan: Plan, performer: Performer, *, clock: Clock = time.monotonic) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        performer: Performer,
+        *,
+        clock: Clock = time.monotonic,
+        callers: Callable[[CallerRequest], Conversing] | None = None,
+    ) -> None:
         self.plan = plan
         self.performer = performer
         self._clock = clock
+        self._callers = callers
         self._runner: asyncio.Runner | None = None
         self._one_at_a_time = threading.Lock()
 
@@ -121,6 +153,43 @@ class Router:
         return await drive(
             run, self.performer, session or Session(), clock=self._clock, on_step=on_step
         )
+
+    async def respond(
+        self,
+        request: CallerRequest,
+        *,
+        session: Session | None = None,
+        budget: Budget | None = None,
+        run_id: str | None = None,
+        on_step: OnStep | None = None,
+    ) -> Answered:
+        """One gated answer to a conversation that a caller wrote itself.
+
+        Tiers that talk are shown the caller's messages. Drafts are greedy all the same, since
+        calibrators are fitted on greedy drafts.
+
+        Raises:
+            UsageError: no user said anything, the conversation is longer than any tier's context,
+                or this router was built without a prompter for callers.
+        """
+        if self._callers is None:
+            raise UsageError("this router takes questions only: it was built without `callers`")
+        prompter = self._callers(request)
+        plan = replace(self.plan, sizer=PromptSizer(prompter))
+        question = checked_question(plan, request.question)
+        run = open_run(
+            plan, question, run_id=run_id or new_run_id(), budget=budget, turns=request.turns
+        )
+        result = await drive(
+            run,
+            self.performer,
+            session or Session(),
+            clock=self._clock,
+            on_step=on_step,
+            caller=request,
+            prompter=prompter,
+        )
+        return Answered(result, _served(run, result))
 
     async def judge(self, offer: Offer, *, budget: Budget | None = None) -> Judgement:
         """What would be done with a draft that somebody else made; nothing is generated, searched

@@ -12,12 +12,15 @@ __all__ = [
     "Evidence",
     "FinishReason",
     "Generation",
+    "HiddenState",
     "Nli",
     "Passage",
+    "Pooling",
     "Refusal",
     "Token",
     "ToolCall",
     "Turn",
+    "is_whole",
 ]
 
 FinishReason = Literal["stop", "length", "stopped", "tool_calls", "content_filter"]
@@ -58,23 +61,52 @@ class ToolCall:
     arguments: str = "{}"
 
 
+def is_whole(
+    finish_reason: FinishReason | None, text: str, tool_calls: tuple[ToolCall, ...]
+) -> bool:
+    """Whether a model ended by itself, with a text or with calls of tools."""
+    if finish_reason == "tool_calls":
+        return bool(tool_calls)
+    return finish_reason == "stop" and bool(text.strip() or tool_calls)
+
+
+Pooling = Literal["last", "mean"]
+"""Of which tokens of an answer a hidden state is: its last one with text, or the mean over all."""
+
+
+@dataclass(frozen=True, slots=True)
+class HiddenState:
+    """What one layer of a model holds of the answer that it wrote.
+
+    Attributes:
+        layer: as it was asked for, see `HiddenWanted`.
+        values: (width,) rounded to six significant digits.
+    """
+
+    layer: int
+    pooling: Pooling
+    values: tuple[float, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Generation:
     """One text that a model wrote, with its tokens where the provider reports them.
 
     Attributes:
         tool_calls: in the order written; of a generation without text the tokens may spell them.
+        hidden: those that were asked for, in that order; empty where the model shows none.
     """
 
     text: str
     tokens: tuple[Token, ...] = ()
     finish_reason: FinishReason | None = "stop"
     tool_calls: tuple[ToolCall, ...] = ()
+    hidden: tuple[HiddenState, ...] = ()
 
     @property
     def is_complete(self) -> bool:
-        """Whether the model itself ended the text, and the text says something."""
-        return self.finish_reason == "stop" and bool(self.text.strip())
+        """Whether the model itself ended the text, and the text says something or calls tools."""
+        return is_whole(self.finish_reason, self.text, self.tool_calls)
 
 
 @dataclass(frozen=True, slots=True)

@@ -113,7 +113,7 @@ def evidence_of(state: RunState, kept: dict[str, Evidence], attempt: Attempt) ->
     """The attempt's evidence; what the state alone knows of it where its tokens were not kept."""
     found = kept.get(attempt.id)
     if found is None:
-        generation = Generation(attempt.text, (), attempt.finish_reason)
+        generation = Generation(attempt.text, (), attempt.finish_reason, attempt.tool_calls)
         shown = {passage.id: passage for passage in state.passages}
         passages = tuple(shown[id] for id in attempt.passage_ids if id in shown)
         earlier = tuple(other.text for other in state.attempts[: state.current])
@@ -177,6 +177,7 @@ def _take_draft(
         reply.elapsed_s,
         passage_ids=tuple([passage.id for passage in passages]) if passages else (),
         rationale=rationale,
+        tool_calls=generation.tool_calls,
     )
     previous = tuple([earlier.text for earlier in attempts]) if attempts else ()
     evidence[attempt.id] = _make_evidence(

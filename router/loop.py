@@ -328,8 +328,13 @@ class Run:
         self._decide(attempt, evidence)
 
     def _request_verdict(self, attempt: Attempt, evidence: Evidence) -> bool:
-        """Put a whole draft before the critic, once; False where there is no need or no way."""
+        """Put a whole draft before the critic, once; False where there is no need or no way.
+
+        A call of tools is no answer: the critic has nothing to say of it, other signals have.
+        """
         state = self.state
+        if not attempt.text.strip():
+            return False
         is_judged = evidence.critique is not None or attempt.estimate != NOT_ASSESSED
         if is_judged or not attempt.is_complete or state.no_verdict is not None:
             return False

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
 
+from .callers import CallerRequest, Conversing
 from .comparisons import checked_values, posed
 from .critic.critics import CriticService
 from .critic.states import CriticState
@@ -112,11 +113,19 @@ class Sampling:
 
 @dataclass(frozen=True, slots=True)
 class RunView:
-    """What carrying out a request needs to know of its run."""
+    """What carrying out a request needs to know of its run.
+
+    Attributes:
+        caller: the request that a caller wrote itself; None where the deployment's own prompts are
+            used.
+        prompter: made for that request; the deployment's where None.
+    """
 
     question: str
     turns: tuple[Turn, ...] = ()
     evidence: Mapping[str, Evidence] | None = None
+    caller: CallerRequest | None = None
+    prompter: Conversing | None = None
 
 
 class Closing(Protocol):
@@ -225,7 +234,7 @@ class Performer:
         if isinstance(request, Retrieve):
             return Reply(await self._search(request))
         if isinstance(request, Recall):
-            return Reply(await self._recall(request, session))
+            return Reply(await self._recall(request, session, run))
         return Reply(await self._record(request, session, run))
 
     async def _generate(
@@ -234,14 +243,17 @@ class Performer:
         tier = self.plan.tiers[request.tier]
         is_draft = isinstance(request, Draft)
         how = self._sampling
+        caller = run.caller
+        wanted = tier.max_output if caller is None else caller.max_tokens or tier.max_output
         call = ModelCall(
             self._prompt(request, run),
-            max_tokens=tier.max_output,
+            max_tokens=min(wanted, tier.max_output),
             temperature=0.0 if is_draft else how.temperature,
             n=1 if isinstance(request, Draft) else request.n,
             top_logprobs=how.top_logprobs,
             seed=how.seed,
             timeout_s=request.timeout_s,
+            options=None if caller is None else caller.options,
         )
         completion = await self.models[request.tier].generate(call, on_tokens if is_draft else None)
         outcome: Outcome
@@ -256,9 +268,10 @@ class Performer:
     def _prompt(self, request: Draft | Sample, run: RunView) -> Prompt:
         tier, passages = request.tier, request.passages
         refused = request.refused if isinstance(request, Draft) else None
-        if refused is not None and self._rounds is not None:
-            return self._rounds.retry(tier, refused, run.question, passages, run.turns)
-        return self._prompter.prompt(tier, run.question, passages, run.turns)
+        prompter, rounds = run.prompter or self._prompter, run.prompter or self._rounds
+        if refused is not None and rounds is not None:
+            return rounds.retry(tier, refused, run.question, passages, run.turns)
+        return prompter.prompt(tier, run.question, passages, run.turns)
 
     def _priced(self, outcome: Outcome, tier: int, completion: Completion) -> Reply:
         price = self.plan.tiers[tier].price
@@ -306,16 +319,25 @@ class Performer:
             return Failure("unsupported", "no documents are configured")
         return Retrieved(tuple(await self._retriever.search(request.query, request.k)))
 
-    async def _recall(self, request: Recall, session: Session) -> Outcome:
+    async def _recall(self, request: Recall, session: Session, run: RunView) -> Outcome:
         if self.history is None:
             return Failure("unsupported", "no history is configured")
+        fingerprint = self._asked_under(run)
         return await self.history.recall(
-            RecallQuery(session.tenant, session.thread, request.question, self.fingerprint)
+            RecallQuery(session.tenant, session.thread, request.question, fingerprint)
         )
+
+    def _asked_under(self, run: RunView) -> str:
+        """What an earlier answer must agree on; a caller's own messages are a part of it."""
+        if run.caller is None:
+            return self.fingerprint
+        return f"{self.fingerprint}+{run.caller.fingerprint}"
 
     def _fingerprint_of(self, run: RunView) -> str:
         """An answer that leaned on earlier turns must not be taken for one that stood alone."""
-        return f"{self.fingerprint}+turns" if run.turns else self.fingerprint
+        if run.caller is None and run.turns:
+            return f"{self.fingerprint}+turns"
+        return self._asked_under(run)
 
     async def _record(self, request: Record, session: Session, run: RunView) -> Outcome:
         if self.history is None:

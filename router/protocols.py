@@ -8,7 +8,7 @@ from typing import Protocol
 
 from .budget import Budget, Forecast, Spend
 from .decisions import Alternative, Attempt, Choice, Entry, Result, Rung
-from .evidence import Evidence, Generation, Passage, Refusal, Token, Turn
+from .evidence import Evidence, Generation, Passage, Pooling, Refusal, Token, Turn
 from .requests import Ask, CompareKind, PrefixVerdict, Recalled
 from .signals import Estimate, Reading, Signal, Unavailable
 
@@ -16,12 +16,13 @@ __all__ = [
     "Assessor",
     "AttemptStore",
     "BuyOption",
-    "CallOptions",
     "Calibrator",
+    "CallOptions",
     "Comparer",
     "Completion",
     "EntryPolicy",
     "Estimator",
+    "HiddenWanted",
     "History",
     "Message",
     "Model",
@@ -87,6 +88,19 @@ class CallOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class HiddenWanted:
+    """A hidden state to be shown beside an answer, by models that can.
+
+    Attributes:
+        layer: 0 is what the tokens are embedded as, 1 comes out of the first layer, and so on;
+            negative ones count from the end, -1 is what the output is made from.
+    """
+
+    layer: int = -1
+    pooling: Pooling = "last"
+
+
+@dataclass(frozen=True, slots=True)
 class ModelCall:
     """One call of a model.
 
@@ -96,6 +110,7 @@ class ModelCall:
         seed: makes a draw repeatable where the model can; answer i of n uses seed + i.
         timeout_s: seconds this call may take, None for no limit.
         options: of a caller's own request; a model that cannot honor one raises UpstreamRefused.
+        hidden: hidden states to show; a model that cannot leaves them out.
     """
 
     prompt: Prompt
@@ -106,6 +121,7 @@ class ModelCall:
     seed: int = 0
     timeout_s: float | None = None
     options: CallOptions | None = None
+    hidden: tuple[HiddenWanted, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +199,8 @@ class Needs:
         critique: the local critic's judgement.
         given: a field of the evidence that can only come with it (`peers`, `without_context`,
             `previous_answers`, `greedy_token_similarity`, ...): nothing buys it.
+        hidden: hidden states of the answer, and of each sample where there are any; they come with
+            both, from models that show them.
     """
 
     logprobs: bool = False
@@ -193,6 +211,7 @@ class Needs:
     asked: str | None = None
     critique: bool = False
     given: str | None = None
+    hidden: tuple[HiddenWanted, ...] = ()
 
     @property
     def is_free(self) -> bool:
