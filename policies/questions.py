@@ -24,6 +24,7 @@ class Question:
         answers: accepted forms.
         topic: what it is about; splits go by topic, so that no topic is on both sides.
         split: `fit` or `held_out` in the shipped set, None where the file says nothing.
+        gold_titles: of the passages that hold the evidence, where that is known.
     """
 
     id: str
@@ -31,6 +32,7 @@ class Question:
     answers: tuple[str, ...]
     topic: str | None = None
     split: str | None = None
+    gold_titles: tuple[str, ...] = ()
 
 
 def is_right(answer: str, accepted: Sequence[str]) -> bool:
@@ -39,7 +41,7 @@ def is_right(answer: str, accepted: Sequence[str]) -> bool:
 
 
 def read_questions(path: Path, split: str | None = None) -> tuple[Question, ...]:
-    """Read a question set (JSON Lines: id, question, answers, topic, split).
+    """Read a question set (JSON Lines: id, question, answers, topic, split, gold_titles).
 
     Args:
         split: keep only the questions of this split.
@@ -94,11 +96,14 @@ def _question(data: dict[str, Any], file: str, line: int) -> Question:
     if not all(normalize_answer(form) for form in answers):
         # Such a form is found in no answer, so the question could never be answered rightly.
         raise bad("answers", "a word beside articles and punctuation in each")
-    topic, split = data.get("topic"), data.get("split")
+    topic, split, titles = data.get("topic"), data.get("split"), data.get("gold_titles") or []
+    if not isinstance(titles, list) or not all(isinstance(one, str) and one for one in titles):
+        raise bad("gold_titles", "a list of texts")
     return Question(
         text("id"),
         clean_question(text("question")),
         tuple(answers),
         None if topic is None else str(topic),
         None if split is None else str(split),
+        tuple(titles),
     )

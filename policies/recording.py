@@ -46,7 +46,7 @@ from ..router.text import clean_text
 from .outcomes import Outcome, outcome_row
 from .questions import Question, is_right
 
-__all__ = ["Recorder", "recorded_ids"]
+__all__ = ["Recorder", "recorded_ids", "row_facts"]
 
 _ROWS = "rows_of_query"
 _COMPARE_KINDS: tuple[CompareKind, ...] = get_args(CompareKind)
@@ -131,6 +131,7 @@ class Recorder:
         answer, _ = split_rationale(generation.text)
         right = generation.is_complete and is_right(answer, question.answers)
         rung = Rung(tier, int(bool(fit.passages)), bool(fit.passages))
+        facts = row_facts(self.plan, self.how, question, tier, generation.finish_reason)
         return Outcome(
             question.id,
             rung.tier,
@@ -144,7 +145,7 @@ class Recorder:
             costs,
             question.question,
             self.plan.tiers[tier].model,
-            {**self._extra(question, tier, generation.finish_reason), **compare_s},
+            {**facts, **compare_s},
         )
 
     async def _sampled(
@@ -207,23 +208,6 @@ class Recorder:
                 costs[estimator.name] = 0.0
         return signals, costs
 
-    def _extra(self, question: Question, tier: int, finish: str | None) -> Mapping[str, Any]:
-        spec = self.plan.tiers[tier]
-        price = spec.price
-        return {
-            "tier_name": spec.name,
-            "price": None if price is None else {"input": price.input, "output": price.output},
-            "group": {"topic": question.topic},
-            "split": question.split,
-            "finish_reason": finish,
-            "bought": [estimator.name for estimator in self.plan.buyable],
-            "estimators_fingerprint": self.how,
-            "estimator_versions": {
-                estimator.name: estimator.version
-                for estimator in (*self.plan.free, *self.plan.buyable)
-            },
-        }
-
     async def _perform(self, request: Request, question: Question) -> tuple[Reply, float]:
         began = self.clock()
         view = RunView(question.question)
@@ -231,6 +215,28 @@ class Recorder:
         if isinstance(reply.outcome, Failure):
             raise _error(question, reply.outcome)
         return reply, self.clock() - began
+
+
+def row_facts(
+    plan: Plan, how: str, question: Question, tier: int, finish: str | None
+) -> dict[str, Any]:
+    """What stands in a row beside the outcome, so that `fit` can bind what it fits.
+
+    Args:
+        how: fingerprint of prompts and signal settings.
+    """
+    spec, signals = plan.tiers[tier], (*plan.free, *plan.buyable)
+    price = spec.price
+    return {
+        "tier_name": spec.name,
+        "price": None if price is None else {"input": price.input, "output": price.output},
+        "group": {"topic": question.topic},
+        "split": question.split,
+        "finish_reason": finish,
+        "bought": [estimator.name for estimator in plan.buyable],
+        "estimators_fingerprint": how,
+        "estimator_versions": {estimator.name: estimator.version for estimator in signals},
+    }
 
 
 def _error(question: Question, failure: Failure) -> RunError:

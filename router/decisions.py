@@ -191,6 +191,8 @@ class Result:
         degraded: what did not work as configured, in words; each also stands in the trail.
         gated: whether the answer was let through by a gate; False on an abstention.
         certificate: name of the certificate that vouches for the answer, None where none does.
+        queries: what was searched for, oldest first.
+        found_in: per passage, the search that found it, from 1.
     """
 
     run_id: str
@@ -214,3 +216,5 @@ class Result:
     certificate: str | None = None
     recognized: bool = False
     gated: bool = False
+    queries: tuple[str, ...] = ()
+    found_in: tuple[int, ...] = ()

@@ -45,4 +45,6 @@ def make_result(plan: Plan, state: RunState) -> Result:
         plan.certificate if gated else None,
         state.recognized,
         gated,
+        tuple(state.queries),
+        state.found_in,
     )

@@ -31,6 +31,7 @@ _COMMANDS = {
     "monitor": "whether a certificate still holds, from logged traffic",
     "evaluate": "a candidate profile, judged from logged traffic",
     "next-labels": "which drafts to label next",
+    "practice": "states for the critic, made by your own models and retriever",
     "critic": "train or evaluate the local critic",
     "doctor": "what is configured, reachable and fitted",
 }
