@@ -8,9 +8,10 @@ from pathlib import Path
 from ..router.critic.critics import Critic
 from ..router.critic.feature_critic import FeatureCritic
 from ..router.critic.feature_critic_file import FEATURES_KIND, critic_kind, parse_feature_critic
+from ..router.critic.states import AcceptLabel
 from ..router.errors import ConfigurationError
 
-__all__ = ["CRITIC_FILE", "DEFAULT_CRITIC", "default_critic", "open_critic"]
+__all__ = ["CRITIC_FILE", "DEFAULT_CRITIC", "default_critic", "label_of", "open_critic"]
 
 DEFAULT_CRITIC = "default"
 """The name of the critic that ships with the package."""
@@ -46,6 +47,12 @@ def open_critic(name: str, *, device: str | None = None) -> Critic:
     from .critic_torch_files import load_torch_critic
 
     return load_torch_critic(Path(name), device=device)
+
+
+def label_of(critic: Critic) -> AcceptLabel:
+    """What counted as right when the critic was trained."""
+    card = critic.card if isinstance(critic, FeatureCritic) else {}
+    return "em" if card.get("accept_label") == "em" else "accept"
 
 
 def default_critic() -> FeatureCritic:

@@ -32,7 +32,7 @@ _COMMANDS = {
     "evaluate": "a candidate profile, judged from logged traffic",
     "next-labels": "which drafts to label next",
     "practice": "states for the critic, made by your own models and retriever",
-    "critic": "train or evaluate the local critic",
+    "critic": "train, recalibrate or evaluate the local critic",
     "doctor": "what is configured, reachable and fitted",
 }
 _INTERRUPTED = 130

@@ -1,19 +1,23 @@
-"""`surefoot critic train` and `surefoot critic eval`: the local critic, made and measured."""
+"""`surefoot critic train`, `recalibrate` and `eval`: the local critic, made and measured."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from .options import json_option, seed_option
+
+if TYPE_CHECKING:
+    from ..router.critic.states import AcceptLabel
 
 __all__ = ["command"]
 
 _PATH = click.Path(path_type=Path)
 
 
-@click.group("critic", short_help="train or evaluate the local critic")
+@click.group("critic", short_help="train, recalibrate or evaluate the local critic")
 def command() -> None:
     """The local critic: whether an answer is right, and whether its passages suffice."""
 
@@ -74,6 +78,41 @@ def train(
     run_train(asked, as_json=as_json)
 
 
+@command.command("recalibrate")
+@click.argument("states", type=_PATH, nargs=-1, required=True)
+@click.option("--model", default="default", help="Folder of a critic; the shipped one by default.")
+@click.option("--out", "target", type=_PATH, required=True, help="Folder of the new critic.")
+@click.option("--device", help="Where a torch critic runs: cpu, cuda, mps.")
+@click.option(
+    "--label",
+    type=click.Choice(["accept", "em"]),
+    help="What counts as right; else what the critic was trained on.",
+)
+@seed_option
+@json_option
+def recalibrate(
+    states: tuple[Path, ...],
+    model: str,
+    target: Path,
+    device: str | None,
+    label: str | None,
+    seed: int,
+    as_json: bool,
+) -> None:
+    """Bend a critic's probabilities to STATES of your own; a hundred labels will do.
+
+    The order of states does not change, only what is stated of them: slope and offset of the log
+    odds, for each pool of rounds with 50 states of either kind, else for all. States should be of
+    many questions, drawn as they come. The critic itself is left as it is.
+
+    With --json: {"out", "version", "from", "states", and for "accept" and "sufficient" "..._n",
+    "..._prior", "..._ece_before", "..._ece_after", "..._why"}; ece_after is out of fold.
+    """
+    from .critic_recalibrate_run import run_recalibrate
+
+    run_recalibrate(states, model, target, device, label, seed, as_json=as_json)
+
+
 @command.command("eval")
 @click.argument("states", type=_PATH, nargs=-1, required=True)
 @click.option("--model", help="Folder of a critic; the shipped one by default.")
@@ -94,6 +133,11 @@ def train(
     show_default=True,
     help="Chance that the certificate is wrong.",
 )
+@click.option(
+    "--label",
+    type=click.Choice(["accept", "em"]),
+    help="What counts as right; else what the critic was trained on.",
+)
 @seed_option
 @json_option
 def evaluate(
@@ -104,13 +148,14 @@ def evaluate(
     device: str | None,
     precision: float,
     delta: float,
+    label: AcceptLabel | None,
     seed: int,
     as_json: bool,
 ) -> None:
     """Judge STATES and measure how good the judgments are, where labels are known.
 
     Accuracies stand beside that of refusing everything, areas beside that of the round number
-    alone. As a stop policy: exact match, model calls and passages at each threshold, beside fixed
+    alone. As a stop policy: share right, model calls and passages at each threshold, beside fixed
     numbers of rounds and the best with hindsight. A threshold for --precision is certified on half
     of the questions and tried on the other half. Evaluate on questions that the critic was not
     trained on.
@@ -125,5 +170,5 @@ def evaluate(
     """
     from .critic_eval_run import Asked, run_eval
 
-    asked = Asked(states, model, target, report, device, precision, delta, seed)
+    asked = Asked(states, model, target, report, device, precision, delta, seed, label)
     run_eval(asked, as_json=as_json)

@@ -55,11 +55,12 @@ class Asked:
     precision: float
     delta: float
     seed: int
+    label: AcceptLabel | None = None
 
 
 def run_eval(asked: Asked, *, as_json: bool) -> None:
     """Judge, measure, write what was asked for, and say how good the critic is."""
-    from ..adapters.critics import DEFAULT_CRITIC, open_critic
+    from ..adapters.critics import DEFAULT_CRITIC, label_of, open_critic
 
     critic = open_critic(asked.model or DEFAULT_CRITIC, device=asked.device)
     records = read_all_states(asked.states)
@@ -76,7 +77,7 @@ def run_eval(asked: Asked, *, as_json: bool) -> None:
         "ms_per_state": round(1000.0 * seconds / len(records), 3),
         "truncated": sum(verdict.truncated for verdict in verdicts),
     }
-    label = _label_of(critic)
+    label = asked.label or label_of(critic)
     document["accept_label"] = label
     judged = {
         target: judged_rows(records, verdicts, target, label) for target in ("accept", "sufficient")
@@ -84,7 +85,7 @@ def run_eval(asked: Asked, *, as_json: bool) -> None:
     for target, rows in judged.items():
         document |= _target(target, rows, asked)
     document["transfer"] = _by_set(records, verdicts, label)
-    document |= _stopping(_by_question(records, verdicts), asked)
+    document |= _stopping(_by_question(records, verdicts, label), asked)
     if asked.report is not None:
         from ..policies.critic_plots import plot_critic
 
@@ -106,12 +107,6 @@ def _judged(critic: Critic, records: Sequence[StateRecord]) -> list[CriticVerdic
             found += critic.judge([record.state for record in part])
             report("judging states", len(found), len(records))
     return found
-
-
-def _label_of(critic: Critic) -> AcceptLabel:
-    """What the critic was taught to call right."""
-    card = getattr(critic, "card", {})
-    return "em" if card.get("accept_label") == "em" else "accept"
 
 
 def _judged_row(record: StateRecord, verdict: CriticVerdict) -> dict[str, Any]:
@@ -178,12 +173,12 @@ def _by_set(
 
 
 def _by_question(
-    records: Sequence[StateRecord], verdicts: Sequence[CriticVerdict]
+    records: Sequence[StateRecord], verdicts: Sequence[CriticVerdict], label: AcceptLabel
 ) -> dict[str, list[Thread]]:
     """The threads of each question, in the order of the states."""
     group_of = {record.thread_id: record.group for record in records}
     found: dict[str, list[Thread]] = {}
-    for thread_id, thread in threads_of(records, verdicts).items():
+    for thread_id, thread in threads_of(records, verdicts, label).items():
         found.setdefault(group_of[thread_id], []).append(thread)
     return found
 

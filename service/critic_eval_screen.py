@@ -19,6 +19,9 @@ _HEADS = {
 _BUDGETS = 5
 
 
+_RIGHT = {"em": "an exact match", "accept": "the answer in any words"}
+
+
 def show_eval(document: Mapping[str, Any], precision: float) -> None:
     """Tables and words; what does not exist is left out, with a word why."""
     console = out()
@@ -95,7 +98,12 @@ def _by_set(sets: Mapping[str, Mapping[str, float | None]]) -> Table:
 
 def _stopping(document: Mapping[str, Any]) -> Table:
     table = _table(
-        "as a stop policy", "stop at", "right", "calls", "passages", "stopped", "of these right"
+        f"as a stop policy; right is {_RIGHT[document['accept_label']]}",
+        "right",
+        "calls",
+        "passages",
+        "stopped",
+        "of these right",
     )
     for point in _at_budgets(document["stop_curve"]):
         name = "never" if point["threshold"] > 1.0 else f"p(accept) {point['threshold']:.3f}"

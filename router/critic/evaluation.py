@@ -127,11 +127,17 @@ def calls_of(record: StateRecord) -> float:
 
 
 def threads_of(
-    records: Sequence[StateRecord], verdicts: Sequence[CriticVerdict]
+    records: Sequence[StateRecord],
+    verdicts: Sequence[CriticVerdict],
+    right: AcceptLabel = "accept",
 ) -> dict[str, Thread]:
     """The threads whose every round has a labeled answer, their rounds in order, by thread id.
 
-    A thread with two states of one round is no run of rounds and is left out.
+    A round without a whole answer is not right, where the accepted ones are known. A thread with
+    two states of one round is no run of rounds and is left out.
+
+    Args:
+        right: what counts as right.
     """
     by_thread: dict[str, list[tuple[StateRecord, CriticVerdict]]] = {}
     for record, verdict in zip(records, verdicts, strict=True):
@@ -140,13 +146,19 @@ def threads_of(
     for thread, rounds in by_thread.items():
         rounds.sort(key=lambda one: one[0].state.round)
         is_run = len({record.state.round for record, _ in rounds}) == len(rounds)
-        if not is_run or any(record.labels.accept is None for record, _ in rounds):
+        labels = [_known_right(record, right) for record, _ in rounds]
+        if not is_run or None in labels:
             continue
         made, calls = [], 0.0
-        for record, verdict in rounds:
+        for (record, verdict), label in zip(rounds, labels, strict=True):
             calls += calls_of(record)
-            em = record.labels.em if record.labels.em is not None else record.labels.accept
             passages = len(record.state.passages)
-            made.append(ThreadRound(verdict.p_accept, bool(em), calls, passages))
+            made.append(ThreadRound(verdict.p_accept, bool(label), calls, passages))
         found[thread] = tuple(made)
     return found
+
+
+def _known_right(record: StateRecord, right: AcceptLabel) -> bool | None:
+    if record.gold and not record.state.answer.strip():
+        return False
+    return record.labels.right(right)

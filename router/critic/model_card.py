@@ -49,8 +49,19 @@ def card_text(critic: FeatureCritic) -> str:
             "",
             f"Limits: {card.get('limits', 'not said')}",
             "",
+            *_recalibrated(card.get("recalibrated")),
         ]
     )
+
+
+def _recalibrated(note: Any) -> list[str]:
+    if not note:
+        return []
+    parts = [
+        f"{target} on {one['n']} states, {one['prior']:.3g} of them positive"
+        for target, one in note["targets"].items()
+    ]
+    return [f"Recalibrated from {note['from']} on {note['data']}: {'; '.join(parts)}.", ""]
 
 
 def _cells(numbers: Mapping[str, Any]) -> list[str]:

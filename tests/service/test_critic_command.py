@@ -204,3 +204,53 @@ def test_a_torch_critic_on_a_tiny_encoder(here: Here, tmp_path: Path) -> None:
     others = practice(tmp_path / "others.jsonl", 60, 9)
     again = here(*given[:2], str(others), *given[3:], "--out", str(folder), "--device", "cpu")
     assert again.code == 0
+
+
+def test_a_critic_is_recalibrated_on_few_states(here: Here, tmp_path: Path, trained: Path) -> None:
+    before = (trained / "critic.json").read_bytes()
+    few, out = practice(tmp_path / "few.jsonl", 60, 3), tmp_path / "new"
+    command = ("critic", "recalibrate", few, "--model", trained, "--out", out, "--json")
+    document = here(*command).document
+    assert document["out"] == str(out) and document["states"] == 120
+    assert document["accept_n"] == document["sufficient_n"] == 120
+    assert document["accept_why"] is None and 0.0 <= document["accept_ece_after"] <= 1.0
+    assert (trained / "critic.json").read_bytes() == before
+    judged = here("critic", "eval", few, "--model", out, "--json").document
+    assert judged["version"] == document["version"] != json.loads(before)["version"]
+    old = here("critic", "eval", few, "--model", trained, "--json").document
+    assert judged["accept_auroc_within"] == pytest.approx(old["accept_auroc_within"])
+    assert "Recalibrated from" in (out / "README.md").read_text()
+
+
+def test_what_has_no_labels_stays_as_it_is(here: Here, tmp_path: Path, trained: Path) -> None:
+    few = practice(tmp_path / "few.jsonl", 60, 3)
+    rows = [json.loads(line) for line in few.read_text().splitlines()]
+    write_lines(few, [{**row, "label_sufficient": None} for row in rows])
+    out = tmp_path / "new"
+    done = here("critic", "recalibrate", few, "--model", trained, "--out", out)
+    assert done.code == 0 and "sufficient: as it was (0 labeled states" in done.out
+    labels = ("label_em", "label_f1", "label_contains", "label_sufficient")
+    write_lines(few, [{**row, **dict.fromkeys(labels)} for row in rows])
+    done = here("critic", "recalibrate", few, "--model", trained, "--out", tmp_path / "no")
+    done.check_complaint(2, "nothing can be recalibrated")
+    assert not (tmp_path / "no").exists()
+    done = here("critic", "recalibrate", few, "--model", trained, "--out", trained)
+    done.check_complaint(2, "is the critic itself")
+
+
+@pytest.mark.slow
+def test_a_torch_critic_is_recalibrated_without_training(here: Here, tmp_path: Path) -> None:
+    states, base = practice(tmp_path / "train.jsonl", 60, 1), tiny_sentence(tmp_path / "base")
+    folder, out = tmp_path / "critic", tmp_path / "new"
+    base_of = ("--kind", "torch", "--base", f"transformers:{base}")
+    assert here("critic", "train", states, "--out", folder, *base_of, "--json").code == 0
+    few = practice(tmp_path / "few.jsonl", 60, 3)
+    document = here(
+        "critic", "recalibrate", few, "--model", folder, "--out", out, "--json"
+    ).document
+    assert document["accept_n"] == 120
+    judged = here("critic", "eval", few, "--model", out, "--json").document
+    old = here("critic", "eval", few, "--model", folder, "--json").document
+    assert judged["version"] == document["version"] != old["version"]
+    assert judged["accept_auroc_within"] == pytest.approx(old["accept_auroc_within"])
+    assert judged["accept_ece"] <= old["accept_ece"] + 0.02

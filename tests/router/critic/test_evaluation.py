@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 from typing import Any
 
+from dataclasses import replace
+
 import pytest
 
 from surefoot.router.critic.evaluation import calls_of, judged_rows, quality_of, threads_of
@@ -112,8 +114,17 @@ def test_threads_are_runs_of_labeled_rounds() -> None:
         record("c", 1, em=True, passages=1),
         record("c", 1, em=True, passages=2),  # no run: one round twice
     ]
-    found = threads_of(records, verdicts(0.7, 0.1, None, 0.2, 0.3, 0.4))
+    judged = verdicts(0.7, 0.1, None, 0.2, 0.3, 0.4)
+    assert [one.right for one in threads_of(records, judged)["a"]] == [True, True]  # in other words
+    found = threads_of(records, judged, "em")
     assert set(found) == {"a"}
     first, second = found["a"]
     assert (first.p_accept, first.right, first.calls, first.passages) == (None, False, 1.0, 0)
     assert (second.p_accept, second.right, second.calls, second.passages) == (0.7, True, 2.0, 2)
+
+
+def test_a_round_without_a_whole_answer_is_not_right() -> None:
+    cut = replace(record("a", 1), gold=("Paris",))
+    cut = replace(cut, state=replace(cut.state, answer=""))
+    found = threads_of([record("a", 0, em=True), cut], verdicts(0.9, None))
+    assert [one.right for one in found["a"]] == [True, False]
