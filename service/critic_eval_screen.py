@@ -99,6 +99,7 @@ def _by_set(sets: Mapping[str, Mapping[str, float | None]]) -> Table:
 def _stopping(document: Mapping[str, Any]) -> Table:
     table = _table(
         f"as a stop policy; right is {_RIGHT[document['accept_label']]}",
+        "stop at",
         "right",
         "calls",
         "passages",
