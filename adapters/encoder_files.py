@@ -20,7 +20,14 @@ from typing import Any
 from ..router.errors import ConfigurationError, MissingExtra, WeightsError
 from .weights_cache import WeightsCache
 
-__all__ = ["KNOWN_ENCODERS", "EncoderFiles", "PackagedEncoder", "find_encoder", "is_folder"]
+__all__ = [
+    "KNOWN_ENCODERS",
+    "EncoderFiles",
+    "PackagedEncoder",
+    "find_encoder",
+    "hub_folder",
+    "is_folder",
+]
 
 EXTRA = "semantic"
 _LIBRARIES = ("torch", "transformers")
@@ -151,7 +158,7 @@ def find_encoder(
     cache = WeightsCache(cache_dir)
     if scheme == _PACKAGE:
         return _packaged(name, cache, known)
-    folder = Path(name).expanduser() if is_folder(name) else _from_hub(name)
+    folder = Path(name).expanduser() if is_folder(name) else hub_folder(name)
     shown = folder.resolve().name if is_folder(name) else name
     return EncoderFiles(f"{_TRANSFORMERS}:{shown}@{_digest(folder, cache)}", folder)
 
@@ -181,8 +188,14 @@ def _packaged(name: str, cache: WeightsCache, known: Mapping[str, PackagedEncode
     return EncoderFiles(f"{_PACKAGE}:{name}@{weights[:32]}", folder)
 
 
-def _from_hub(name: str) -> Path:
-    """The folder of a model that lies in the hub's local cache."""
+def hub_folder(name: str) -> Path:
+    """The folder of a model that lies in the hub's local cache.
+
+    Raises:
+        MissingExtra: huggingface-hub is not installed.
+        ConfigurationError: this is no name of the hub.
+        WeightsError: the model is not on this machine.
+    """
     try:
         from huggingface_hub import try_to_load_from_cache
         from huggingface_hub.errors import HFValidationError

@@ -1,4 +1,4 @@
-"""From a configured name to a model: `local:NAME`, `openai:MODEL`."""
+"""From a configured name to a model: `local:NAME`, `openai:MODEL`, and what else there is."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
+from ..router.capabilities import NOTHING_KNOWN, Capabilities
 from ..router.errors import ConfigurationError
 from ..router.protocols import Model
 
-__all__ = ["MODEL_SCHEMES", "ModelSpec", "license_notice", "open_model"]
+__all__ = ["MODEL_SCHEMES", "ModelSpec", "known_capabilities", "license_notice", "open_model"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,12 +21,15 @@ class ModelSpec:
     """What a configuration says about one model.
 
     Attributes:
-        model: `local:NAME`, `local:/path/to/model.gguf` or `openai:MODEL`.
+        model: `local:NAME`, `local:/path/to/model.gguf`, `openai:MODEL`,
+            `langchain:package.module:name` or `transformers:NAME_OR_PATH`.
         context: tokens of prompt and answer together; None for the model's own.
         base_url: of an OpenAI-compatible endpoint, e.g. `http://localhost:8000/v1`.
-        api_key: for the endpoint; never shown.
+        api_key: for the endpoint; never shown. To a LangChain class it goes as `api_key`, and the
+            URL as `base_url`.
         cache_dir: where joined weights are kept; None for the user's cache directory.
         threads: of a local model; None for one per usable core.
+        options: arguments of a LangChain class or function; `device` and `dtype` of transformers.
     """
 
     model: str
@@ -33,6 +38,7 @@ class ModelSpec:
     api_key: str | None = field(default=None, repr=False)
     cache_dir: Path | None = None
     threads: int | None = None
+    options: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     @property
     def scheme(self) -> str:
@@ -60,6 +66,12 @@ def open_model(spec: ModelSpec) -> Model:
         raise ConfigurationError(
             f"the model '{spec.model}' has no name after the colon; write {spec.scheme}:NAME",
             field="model",
+        )
+    if spec.options and spec.scheme not in _WITH_OPTIONS:
+        raise ConfigurationError(
+            f"the model '{spec.model}' takes no options; they are for "
+            + " and ".join(f"{scheme}:NAME" for scheme in _WITH_OPTIONS),
+            field="options",
         )
     return factory(spec)
 
@@ -103,20 +115,49 @@ def _caller(spec: ModelSpec) -> Model:
     return CallerModel(spec.name)
 
 
+def _langchain(spec: ModelSpec) -> Model:
+    from .model_langchain_opening import open_langchain_model
+
+    given = {"base_url": spec.base_url, "api_key": spec.api_key}
+    options = {**spec.options, **{name: value for name, value in given.items() if value}}
+    return open_langchain_model(spec.name, options)
+
+
+def _transformers(spec: ModelSpec) -> Model:
+    from .model_transformers import TransformersModel
+    from .model_transformers_files import find_causal_model
+
+    return TransformersModel(find_causal_model(spec.name, spec.options, context=spec.context))
+
+
 MODEL_SCHEMES: Mapping[str, Callable[[ModelSpec], Model]] = MappingProxyType(
-    {"local": _local, "openai": _openai, "caller": _caller}
+    {
+        "local": _local,
+        "openai": _openai,
+        "caller": _caller,
+        "langchain": _langchain,
+        "transformers": _transformers,
+    }
 )
 """What may stand before the colon, and what it opens."""
+
+_WITH_OPTIONS = ("langchain", "transformers")
+
+_KNOWN: Mapping[str, Capabilities] = MappingProxyType(
+    {
+        "local": Capabilities(logprobs=True, n=False, hidden=False, streaming=True, tools=False),
+        "openai": Capabilities(hidden=False),
+    }
+)
+
+
+def known_capabilities(spec: ModelSpec) -> Capabilities:
+    """What can be said of any model of its scheme; each model may know more of itself."""
+    return _KNOWN.get(spec.scheme, NOTHING_KNOWN)
 
 
 def _unknown_scheme(spec: ModelSpec) -> ConfigurationError:
     supported = ", ".join(f"{scheme}:NAME" for scheme in MODEL_SCHEMES)
-    if spec.scheme == "langchain":
-        return ConfigurationError(
-            f"'{spec.model}': LangChain chat models are not supported by this version; "
-            f"supported are {supported}",
-            field="model",
-        )
     near = difflib.get_close_matches(spec.scheme, MODEL_SCHEMES, n=1, cutoff=0.5)
     hint = f"did you mean '{near[0]}:...'? " if near else ""
     return ConfigurationError(

@@ -14,6 +14,7 @@ from ..router.budget import Budget
 from ..router.critic.corrective import Corrective
 from ..router.critic.critics import Critic, CriticService
 from ..router.drive import Router
+from ..router.errors import ConfigurationError
 from ..router.perform import Performer, Sampling
 from ..router.plan import Plan, RetrievalPlan
 from ..router.sizing import PromptSizer
@@ -26,7 +27,7 @@ from .places import Surroundings
 from .prompter import TemplatePrompter
 from .retrieving import DocumentSearch, NoSearch, build_retriever, find_retriever
 from .settings import BudgetSettings, PolicySettings, Settings, load_settings
-from .tiers import build_model, license_notices, tier_plan
+from .tiers import build_model, known_of, lacking, license_notices, tier_plan
 
 __all__ = [
     "Built",
@@ -79,7 +80,7 @@ def demo_settings() -> tuple[Settings, Path]:
 
 def without_policy(settings: Settings) -> Settings:
     """The same deployment with a policy that never answers: for work that decides nothing."""
-    thresholds = {tier.name: 1.0 for tier in settings.tiers}
+    thresholds: dict[str, float | tuple[float, ...]] = {tier.name: 1.0 for tier in settings.tiers}
     return settings.model_copy(update={"policy": PolicySettings(thresholds=thresholds)})
 
 
@@ -97,14 +98,21 @@ def build(settings: Settings, around: Surroundings | None = None) -> Built:
     around = around or Surroundings()
     decides = build_policy(settings, around)
     caches = build_caches(settings.cache, _decider(settings, decides))
-    models = tuple(caches.model(build_model(tier, around), tier) for tier in settings.tiers)
+    opened = tuple(build_model(tier, around) for tier in settings.tiers)
+    models = tuple(
+        caches.model(model, tier) for model, tier in zip(opened, settings.tiers, strict=True)
+    )
     url = history_url(settings, around)
     history = None if url is None else open_history(url)
     # Last, since an index may take minutes: every other mistake is told before.
     found = find_retriever(settings, around)
     prompter = TemplatePrompter(tuple(tier.style for tier in settings.tiers))
+    signals = (*decides.free, *decides.buyable)
     plan = Plan(
-        tiers=tuple(tier_plan(tier) for tier in settings.tiers),
+        tiers=tuple(
+            tier_plan(tier, lacking(known_of(model), signals))
+            for tier, model in zip(settings.tiers, opened, strict=True)
+        ),
         policy=decides.policy,
         assessor=decides.assessor,
         sizer=PromptSizer(prompter),
@@ -118,6 +126,7 @@ def build(settings: Settings, around: Surroundings | None = None) -> Built:
         certificate=decides.certificate,
         prior=None if decides.profile is None else decides.profile.prior,
         entry=None if decides.profile is None else decides.profile.entry_policy(),
+        fallback=decides.fallback,
     )
     performer = Performer(
         plan,
@@ -131,6 +140,7 @@ def build(settings: Settings, around: Surroundings | None = None) -> Built:
         critic=_critic(settings, decides, caches),
         rounds=prompter,
         fingerprint=_fingerprint(settings, decides, found),
+        policy_id=None if decides.profile is None else decides.profile.fingerprint,
     )
     performer.also_close(caches)
     talks = tuple(tier.style != "few_shot" for tier in settings.tiers)
@@ -170,11 +180,20 @@ def _retrieval(settings: Settings, decides: BuiltPolicy) -> RetrievalPlan:
     given, stop = settings.retrieval, settings.retrieval.stop_unchanged
     if stop is None:  # what was certified over recorded rounds knows no such stop
         stop = decides.certificate is None
+    for key in ("situated_margin", "least_gain"):
+        if getattr(given, key) is not None and decides.certificate is not None:
+            raise ConfigurationError(
+                f"retrieval.{key}: the profile is certified without it, and its promise would not "
+                "hold; leave it out, or fit with --uncertified",
+                field=f"retrieval.{key}",
+            )
     bounds = given.corrective
     return RetrievalPlan(
         k=given.k,
         queries=given.queries,
         stop_unchanged=stop,
+        situated_margin=given.situated_margin,
+        least_gain=given.least_gain,
         corrective=None if bounds is None else Corrective(bounds.accept, bounds.discard),
     )
 
@@ -205,8 +224,11 @@ def _fingerprint(settings: Settings, decides: BuiltPolicy, found: DocumentSearch
     how = signal_fingerprint(settings, decides.comparers, critic)
     parts = {
         "tiers": [[tier.model, tier.base_url, tier.context] for tier in settings.tiers],
-        "signals": [how, *signals.free, "bought", *signals.buy],
+        "signals": [how, *signals.free, "bought", *signals.buy, *signals.fallback],
         "policy": settings.policy.model_dump() if profile is None else profile.fingerprint,
         "documents": None if found is None else found.fingerprint,
     }
+    margin = settings.retrieval.situated_margin
+    if margin is not None:  # else absent: what was answered before it existed is still recognized
+        parts["situated_margin"] = margin
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

@@ -7,8 +7,9 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from ..policies.fallback import FallbackPolicy
 from ..policies.profile import Profile, load_profile
-from ..policies.threshold import RungRule, ThresholdPolicy
+from ..policies.threshold import ThresholdPolicy, threshold_rules
 from ..router.assessing import BareAssessor
 from ..router.critic.critics import Critic
 from ..router.errors import ConfigurationError
@@ -18,6 +19,7 @@ from ..router.protocols import Assessor, Comparer, Estimator, Needs, Policy
 from ..router.requests import CompareKind
 from .comparing import build_comparer
 from .criticizing import build_critic
+from .falling_back import check_stand_ins, own_policies
 from .places import Surroundings
 from .prompter import prompts_fingerprint, round_prompts_fingerprint
 from .settings import Settings
@@ -27,7 +29,10 @@ __all__ = ["BuiltPolicy", "build_policy", "signal_fingerprint"]
 
 @dataclass(frozen=True, slots=True)
 class BuiltPolicy:
-    """Estimators with their comparers, policy and calibrators, and the profile these came from."""
+    """Estimators with their comparers, policy and calibrators, and the profile these came from.
+
+    `fallback` names those of the estimators that stand in for the others.
+    """
 
     free: tuple[Estimator, ...]
     buyable: tuple[Estimator, ...]
@@ -36,6 +41,7 @@ class BuiltPolicy:
     profile: Profile | None = None
     comparers: Mapping[CompareKind, Comparer] = field(default_factory=dict)
     critic: Critic | None = None
+    fallback: tuple[str, ...] = ()
 
     @property
     def critiques(self) -> bool:
@@ -51,7 +57,7 @@ class BuiltPolicy:
 
 def build_policy(settings: Settings, around: Surroundings) -> BuiltPolicy:
     """Everything that decides. Raises a ConfigurationError or BadInput as `build`."""
-    free, buyable = _estimators(settings)
+    free, buyable, stand_ins = _estimators(settings)
     comparers = _comparers(settings, buyable, around)
     critic = build_critic(settings, (*free, *buyable), around)
     how = signal_fingerprint(settings, comparers, None if critic is None else critic.version)
@@ -64,8 +70,12 @@ def build_policy(settings: Settings, around: Surroundings) -> BuiltPolicy:
         profile = load_profile(around.path(policy.profile))
         models = [tier.model for tier in settings.tiers]
         profile.check(models, (*free, *buyable), how)
+        judge: Policy = profile.policy()
+        if stand_ins:
+            check_stand_ins(profile, stand_ins)
+            judge = FallbackPolicy(judge, stand_ins, {}, _critics(free))
         return BuiltPolicy(
-            free, buyable, profile.policy(), profile.assessor(), profile, comparers, critic
+            free, buyable, judge, profile.assessor(), profile, comparers, critic, stand_ins
         )
     if policy.thresholds is None:
         raise ConfigurationError(
@@ -73,13 +83,28 @@ def build_policy(settings: Settings, around: Surroundings) -> BuiltPolicy:
             "policy.thresholds = { " + ", ".join(f"{name} = 0.7" for name in names) + " }",
             field="policy",
         )
-    rules = tuple(RungRule(tier, policy.thresholds[name]) for tier, name in enumerate(names))
+    given_by_name = policy.thresholds
+    rules = tuple(
+        rule
+        for tier, name in enumerate(names)
+        for rule in threshold_rules(tier, given_by_name[name])
+    )
     given = settings.signals.given
     bought = tuple(found.name for found in buyable)
     order = (*given, *bought, *(found.name for found in free[len(given) :]))
-    decides = ThresholdPolicy(rules, names, policy.floor)
+    primary = tuple(name for name in order if name not in stand_ins)
+    decides: Policy = ThresholdPolicy(rules, names, policy.floor)
+    if stand_ins:
+        own = own_policies(policy.fallback or {}, names)
+        decides = FallbackPolicy(decides, stand_ins, own, _critics(free))
     return BuiltPolicy(
-        free, buyable, decides, BareAssessor(order), comparers=comparers, critic=critic
+        free,
+        buyable,
+        decides,
+        BareAssessor((*primary, *stand_ins)),
+        comparers=comparers,
+        critic=critic,
+        fallback=stand_ins,
     )
 
 
@@ -145,7 +170,14 @@ def _comparers(
     return found
 
 
-def _estimators(settings: Settings) -> tuple[tuple[Estimator, ...], tuple[Estimator, ...]]:
+def _critics(free: tuple[Estimator, ...]) -> tuple[str, ...]:
+    return tuple(one.name for one in free if one.needs.critique)
+
+
+def _estimators(
+    settings: Settings,
+) -> tuple[tuple[Estimator, ...], tuple[Estimator, ...], tuple[str, ...]]:
+    """Those that are free, those that have to be bought, and the names of those that stand in."""
     options = Options(settings.signals.content_filter, settings.signals.samples)
     given = tuple(_given(name) for name in settings.signals.given)
     free = (*given, *(_estimator(name, "free", options) for name in settings.signals.free))
@@ -157,11 +189,14 @@ def _estimators(settings: Settings) -> tuple[tuple[Estimator, ...], tuple[Estima
                 f"signals.free: '{found.name}' has to be bought; name it under signals.buy",
                 field="signals.free",
             )
+    stand_ins = tuple(_estimator(name, "fallback", options) for name in settings.signals.fallback)
+    free = (*free, *(one for one in stand_ins if one.needs.is_free))
+    buyable = (*buyable, *(one for one in stand_ins if not one.needs.is_free))
     names = [one.name for one in (*free, *buyable)]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         raise ConfigurationError(f"signals: '{twice}' is named twice", field="signals")
-    return free, buyable
+    return free, buyable, tuple(one.name for one in stand_ins)
 
 
 def _given(name: str) -> Estimator:

@@ -59,6 +59,7 @@ class Entry:
         return {
             "tenant": self.context.tenant or "default",
             "thread": self.context.thread or self.thread_id,
+            "user": self.context.user,
             "budget": encode(self.context.grant(configured)),
             "leg": self.leg,
             "at": at,

@@ -122,5 +122,5 @@ class GraphRouter:
 def _context(session: Session | None, budget: Budget | None) -> RouterContext:
     whose: dict[str, Any] = {}
     if session is not None:
-        whose = {"tenant": session.tenant, "thread": session.thread}
+        whose = {"tenant": session.tenant, "thread": session.thread, "user": session.user}
     return RouterContext(budget=budget, **whose)

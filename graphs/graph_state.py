@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, Literal, TypedDict, cast
+from typing import Annotated, Any, Literal, NotRequired, TypedDict, cast
 
 from ..router.budget import Budget
 from ..router.decisions import Result
@@ -55,6 +55,7 @@ class Terms(TypedDict):
     Attributes:
         tenant: fixed when the run begins; nothing crosses tenants.
         thread: the conversation, None for a single question.
+        user: who asks; absent from checkpoints of before it was kept.
         budget: the limits granted last, as plain values.
         leg: the call of the graph that wrote this; another number means that the run was resumed.
         at: when the last reply came, by the clock of that call; means nothing to another leg.
@@ -62,6 +63,7 @@ class Terms(TypedDict):
 
     tenant: str
     thread: str | None
+    user: NotRequired[str | None]
     budget: dict[str, Any]
     leg: int
     at: float
@@ -100,6 +102,7 @@ class RouterContext:
         tenant: whose data; `default` where None. A resumed run keeps its tenant.
         thread: the conversation in the history; LangGraph's `thread_id` where None.
         budget: replaces all limits at once; in it None means no limit.
+        user: who asks, a pseudonym; what the history keeps of one can be erased.
     """
 
     max_cost: float | None = None
@@ -111,6 +114,7 @@ class RouterContext:
     tenant: str | None = None
     thread: str | None = None
     budget: Budget | None = None
+    user: str | None = None
 
     def grant(self, before: Budget) -> Budget:
         """The limits of this call, given those that held before."""

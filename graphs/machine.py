@@ -172,7 +172,8 @@ class Machine:
         """Carry out the pending request and take in the reply."""
         run = visit.run
         assert run.request is not None
-        view = RunView(run.state.question, run.state.turns, run.evidence)
+        state = run.state
+        view = RunView(state.question, state.turns, run.evidence, run_id=state.run_id)
         feed = None if self._plan.prefix_gate is None else lambda t: run.feed(Partial(tuple(t)))
         reply = await self._performer.perform(run.request, visit.session, run=view, on_tokens=feed)
         visit.absorb(reply, self._clock())

@@ -6,9 +6,16 @@ import difflib
 import tomllib
 from pathlib import Path
 from reprlib import repr as shown
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    ValidationError,
+)
 
 from ..router.budget import Price
 from ..router.errors import ConfigurationError
@@ -43,6 +50,20 @@ Name = Annotated[str, Field(min_length=1), AfterValidator(_without_controls)]
 Names = Annotated[tuple[Name, ...], Field(strict=False)]  # TOML has arrays and no tuples
 Amount = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False)]
+
+
+def _bounds(given: Any) -> float | tuple[float, ...]:
+    bounds: list[Any] = list(given) if isinstance(given, list | tuple) else [given]
+    for bound in bounds:
+        is_number = isinstance(bound, int | float) and not isinstance(bound, bool)
+        if not is_number or not 0.0 <= bound <= 1.0:
+            raise ValueError("expected a number in [0, 1], or an array with one for each round")
+    if not bounds:
+        raise ValueError("expected one threshold at least")
+    return tuple(map(float, bounds)) if isinstance(given, list | tuple) else float(bounds[0])
+
+
+Bounds = Annotated[float | tuple[float, ...], PlainValidator(_bounds)]
 Tokens = Annotated[int, Field(ge=1, le=1 << 24)]
 
 _PER = {"per_1m_tokens": 1e6, "per_1k_tokens": 1e3, "per_token": 1.0}
@@ -66,7 +87,11 @@ class PriceSettings(_Part):
 
 
 class TierSettings(_Part):
-    """One model: `local:NAME`, `local:/path/to.gguf` or `openai:MODEL` with a `base_url`."""
+    """One model: `local:NAME`, `local:/path/to.gguf`, `openai:MODEL` with a `base_url`,
+    `langchain:package.module:name` or `transformers:NAME_OR_PATH`.
+
+    `options` are arguments of a LangChain class, or `device` and `dtype` for transformers.
+    """
 
     name: Name
     model: Name
@@ -77,23 +102,27 @@ class TierSettings(_Part):
     base_url: Name | None = None
     api_key_env: Name | None = None
     latency_s: Amount = 0.0
+    options: dict[Name, Any] = Field(default_factory=dict)
 
     @property
     def style(self) -> PromptStyle:
         """The prompt style: as set, else few-shot for local models and chat for endpoints."""
-        return self.prompt or ("few_shot" if self.model.startswith("local:") else "chat")
+        is_local = self.model.startswith(("local:", "transformers:"))
+        return self.prompt or ("few_shot" if is_local else "chat")
 
 
 class SignalSettings(_Part):
     """Which estimators are read after every draft, and which may be bought.
 
     `given` names confidences that the application supplies with a draft of its own (`decide`); they
-    are preferred to the free ones.
+    are preferred to the free ones. `fallback` names signals that are read only where none of the
+    others can be had, in this order.
     """
 
     given: Names = ()
     free: Annotated[Names, Field(min_length=1)] = ("perplexity",)
     buy: Names = ()
+    fallback: Names = ()
     samples: Annotated[int, Field(ge=1, le=64)] = 5
     temperature: Annotated[float, Field(gt=0.0, le=2.0)] = 1.0
     top_logprobs: Annotated[int, Field(ge=2, le=20)] = 10
@@ -122,15 +151,18 @@ class CriticSettings(_Part):
 
 
 class PolicySettings(_Part):
-    """A fitted profile, or thresholds by tier name on the first signal's bare value.
+    """A fitted profile, or thresholds by tier name on the first signal's bare value: one for all
+    rounds, or one for each round of retrieval from closed book on, the last for all that follow.
 
     With thresholds, `floor` is how sure the best attempt must be to be served where nothing is left
-    to try; without it the run abstains.
+    to try; without it the run abstains. Thresholds of one signal say nothing of another: those of
+    `signals.fallback` stand under `fallback`, one for all tiers or by tier name.
     """
 
     profile: Name | None = None
-    thresholds: dict[Name, Share] | None = None
+    thresholds: dict[Name, Bounds] | None = None
     floor: Share | None = None
+    fallback: dict[Name, Share | dict[Name, Share]] | None = None
 
 
 class BudgetSettings(_Part):
@@ -166,6 +198,8 @@ class RetrievalSettings(_Part):
     k: Annotated[int, Field(ge=1, le=50)] = 3
     queries: Literal["question", "rationale", "model"] = "model"
     stop_unchanged: bool | None = None
+    situated_margin: Share | None = None
+    least_gain: Annotated[float, Field(ge=-1.0, le=1.0)] | None = None
     corrective: CorrectiveSettings | None = None
 
 
@@ -241,6 +275,7 @@ def _check_names(settings: Settings, source: str) -> None:
     if corrective is not None and corrective.discard > corrective.accept:
         message = f"{corrective.discard} is above what is accepted, {corrective.accept}"
         raise _wrong(source, "retrieval.corrective.discard", message)
+    _check_fallback(settings, names, source)
     thresholds = settings.policy.thresholds
     if thresholds is None:
         if settings.policy.floor is not None:
@@ -255,6 +290,31 @@ def _check_names(settings: Settings, source: str) -> None:
         if name not in thresholds:
             message = f"tier '{name}' has no threshold; add {name} = 0.7, say"
             raise _wrong(source, f"policy.thresholds.{name}", message)
+
+
+def _check_fallback(settings: Settings, tiers: list[str], source: str) -> None:
+    signals, given = settings.signals.fallback, settings.policy.fallback or {}
+    if settings.policy.thresholds is None:
+        if settings.policy.fallback is not None:
+            message = "goes with thresholds; a profile calibrates every signal that it reads"
+            raise _wrong(source, "policy.fallback", message)
+        return
+    for name in given:
+        if name not in signals:
+            known = _nearest(name, list(signals)) if signals else ""
+            message = f"signals.fallback names no '{name}'{known}"
+            raise _wrong(source, f"policy.fallback.{name}", message)
+    for name in signals:
+        bounds = given.get(name)
+        if bounds is None:
+            message = (
+                f"'{name}' needs a threshold of its own, since that of another signal says nothing "
+                f"of it; add fallback = {{ {name} = 0.8 }}, say"
+            )
+            raise _wrong(source, f"policy.fallback.{name}", message)
+        if isinstance(bounds, dict) and sorted(bounds) != sorted(tiers):
+            message = f"expected a threshold for each of {', '.join(tiers)}"
+            raise _wrong(source, f"policy.fallback.{name}", message)
 
 
 def _check_retrieval(given: RetrievalSettings, source: str) -> None:

@@ -2,26 +2,44 @@
 
 from __future__ import annotations
 
-from ..adapters.models import ModelSpec, license_notice, open_model
+from collections.abc import Sequence
+
+from ..adapters.capable_model import CapableModel
+from ..adapters.encoder_files import is_folder
+from ..adapters.models import ModelSpec, known_capabilities, license_notice, open_model
+from ..router.capabilities import Capabilities, Capable, out_of_reach
 from ..router.errors import ConfigurationError
 from ..router.plan import TierPlan
-from ..router.protocols import Model
+from ..router.protocols import Estimator, Model
 from .places import Surroundings
 from .settings import Settings, TierSettings
 
-__all__ = ["build_model", "license_notices", "tier_plan"]
+__all__ = ["api_key", "build_model", "known_of", "lacking", "license_notices", "tier_plan"]
 
-_LOCAL = "local:"
+_PATHS = ("local:", "transformers:")
 
 
-def tier_plan(tier: TierSettings) -> TierPlan:
-    """The tier as the loop sees it."""
+def tier_plan(tier: TierSettings, lacks: str | None = None) -> TierPlan:
+    """The tier as the loop sees it; `lacks` says which signals are out of reach, and why."""
     price = None if tier.price == "unknown" else tier.price.per_token()
-    return TierPlan(tier.name, tier.model, tier.context, tier.max_output, price, tier.latency_s)
+    return TierPlan(
+        tier.name, tier.model, tier.context, tier.max_output, price, tier.latency_s, lacks
+    )
+
+
+def known_of(model: Model) -> Capabilities:
+    """What is known of a tier's model without asking it."""
+    return model.capabilities if isinstance(model, Capable) else Capabilities()
+
+
+def lacking(can: Capabilities, signals: Sequence[Estimator]) -> str | None:
+    """Which of the signals a tier cannot serve, in words; None where it can, or nobody knows."""
+    found = [f"{why}, so not {', '.join(names)}" for why, names in out_of_reach(signals, can)]
+    return "; ".join(found) or None
 
 
 def build_model(tier: TierSettings, around: Surroundings) -> Model:
-    """The tier's model; it loads and connects at its first call.
+    """The tier's model; it loads and connects at its first call, and learns what it can do.
 
     Raises:
         ConfigurationError: scheme, name, URL or key cannot be used; names the tier.
@@ -29,12 +47,15 @@ def build_model(tier: TierSettings, around: Surroundings) -> Model:
         MissingExtra: the library that the scheme needs is not installed.
     """
     try:
-        return open_model(_spec(tier, around))
+        spec = _spec(tier, around)
+        model = open_model(spec)
     except ConfigurationError as error:
         if type(error) is not ConfigurationError:
             raise  # what has to be installed does not depend on the tier
         field = f"tiers.{tier.name}.{error.field or 'model'}"
         raise ConfigurationError(f"tier '{tier.name}': {error}", field=field) from error
+    key = f"{tier.model} at {tier.base_url}"
+    return CapableModel(model, key, known=known_capabilities(spec))
 
 
 def license_notices(settings: Settings, around: Surroundings) -> tuple[str, ...]:
@@ -51,19 +72,30 @@ def _spec(tier: TierSettings, around: Surroundings) -> ModelSpec:
         _located(tier.model, around),
         context=tier.context,
         base_url=tier.base_url,
-        api_key=_key(tier, around),
+        api_key=api_key(tier, around),
         cache_dir=around.places.cache / "weights",
+        options=tier.options,
     )
 
 
 def _located(model: str, around: Surroundings) -> str:
-    """A local model file's path starts, as every path does, at the configuration's folder."""
-    name = model.removeprefix(_LOCAL)
-    is_file = model.startswith(_LOCAL) and (name.endswith(".gguf") or "/" in name or "\\" in name)
-    return f"{_LOCAL}{around.path(name)}" if is_file else model
+    """A local model's path starts, as every path does, at the configuration's folder."""
+    scheme = next((each for each in _PATHS if model.startswith(each)), None)
+    if scheme is None:
+        return model
+    name = model.removeprefix(scheme)
+    is_path = name.endswith(".gguf") or is_folder(name)
+    if scheme == "local:":  # names of known weights hold no separator, names of the hub do
+        is_path = is_path or "/" in name or "\\" in name
+    return f"{scheme}{around.path(name)}" if is_path else model
 
 
-def _key(tier: TierSettings, around: Surroundings) -> str | None:
+def api_key(tier: TierSettings, around: Surroundings) -> str | None:
+    """The tier's API key from the environment; None where it needs none.
+
+    Raises:
+        ConfigurationError: the variable is not set.
+    """
     if tier.api_key_env is None:
         return None
     key = around.environment.get(tier.api_key_env)

@@ -41,7 +41,7 @@ class Visit:
     @property
     def session(self) -> Session:
         """Whose run it is."""
-        return Session(self.terms["tenant"], self.terms["thread"])
+        return Session(self.terms["tenant"], self.terms["thread"], self.terms.get("user"))
 
     def absorb(self, reply: Reply, at: float) -> None:
         """Take in a reply that came at `at`, and say so."""

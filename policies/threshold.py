@@ -6,6 +6,7 @@ that this policy gives rests on the numbers that it compared.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..router.decisions import Action, Buy, Choice, Comparison, Decision, Rung
@@ -15,7 +16,7 @@ from ..router.protocols import Situation
 from ..router.risk.tie_break import tie_break
 from ..router.signals import Estimate, Signal
 
-__all__ = ["BuyBand", "RungRule", "ThresholdPolicy"]
+__all__ = ["BuyBand", "RungRule", "ThresholdPolicy", "threshold_rules"]
 
 _make_buy = maker(Buy)
 _make_comparison = maker(Comparison)
@@ -61,6 +62,19 @@ class RungRule:
     gated: bool = True
     to: int | None = None
     round: int | None = None
+
+
+def threshold_rules(tier: int, thresholds: float | Sequence[float]) -> tuple[RungRule, ...]:
+    """The rules of a tier with one threshold, or with one for each round from closed book on, of
+    which the last holds for all rounds that follow."""
+    if isinstance(thresholds, int | float):
+        return (RungRule(tier, thresholds),)
+    closed_book, *later = thresholds
+    return (
+        RungRule(tier, closed_book, False),
+        *(RungRule(tier, one, True, round=round_) for round_, one in enumerate(later, start=1)),
+        RungRule(tier, thresholds[-1], True),
+    )
 
 
 class ThresholdPolicy:

@@ -59,7 +59,8 @@ async def drive(
     """
     mark = clock()
     while run.request is not None:
-        view = RunView(run.state.question, run.state.turns, run.evidence, caller, prompter)
+        state = run.state
+        view = RunView(state.question, state.turns, run.evidence, caller, prompter, state.run_id)
         feed = None if run.plan.prefix_gate is None else partial(_feed, run)
         reply = await performer.perform(run.request, session, run=view, on_tokens=feed)
         now = clock()
@@ -207,7 +208,7 @@ class Router:
         mark = self._clock()
         while is_local(run):
             assert run.request is not None
-            view = RunView(question, run.state.turns, run.evidence)
+            view = RunView(question, run.state.turns, run.evidence, run_id=run.state.run_id)
             reply = await self.performer.perform(run.request, Session(), run=view)
             now = self._clock()
             run.advance(replace(reply, elapsed_s=now - mark))

@@ -55,6 +55,7 @@ from .requests import (
 from .results import make_result
 from .searching import query_question, refusal_of, search_request
 from .signals import Estimate, Unavailable
+from .situated import situated
 from .state import RunState, freeze, thaw
 from .trail import Judged, Step, closed_step, decided_step, entered_step, opened_step
 
@@ -407,6 +408,7 @@ class Run:
         if refused is not None:
             state.degraded.append(f"policy: {refused}")
             choice = Decision(Action.ABSTAIN, f"the policy's choice was not open: {refused}")
+        choice = situated(self.plan, state, choice)
         assert self._step is not None
         state.trail.append(decided_step(self._step, choice, situation))
         self._step = None

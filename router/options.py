@@ -12,6 +12,7 @@ from .making import maker
 from .protocols import BuyOption, Situation
 from .purchases import purchase_forecast
 from .signals import Estimate, Unavailable
+from .situated import too_little_gain
 from .state import RunState
 
 __all__ = ["Fit", "draft_fit", "situation_of", "steps_left"]
@@ -65,6 +66,7 @@ def _retrieve_option(outlook: Outlook, left: int, closed: list[Alternative]) -> 
         return None
     tier, forecast = state.tier, NOTHING
     why_not = state.no_retrieval or state.failed.get(tier) or _stale_answer(outlook)
+    why_not = why_not or too_little_gain(plan, state)
     if why_not is None:
         fit = outlook.fit(tier)
         if isinstance(fit, str):

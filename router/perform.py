@@ -7,6 +7,7 @@ Used by every driver, so that a request means the same whoever drives. Failures 
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from .callers import CallerRequest, Conversing
+from .capabilities import hidden_wanted
 from .comparisons import checked_values, posed
 from .critic.critics import CriticService
 from .critic.states import CriticState
@@ -60,6 +62,8 @@ from .tenancy import acting_for
 
 __all__ = ["Closing", "Performer", "RunView", "Sampling", "Session", "utc_now"]
 
+_LOG = logging.getLogger(__name__)
+
 # A run that has used all its time is still recorded, if that is quick.
 _GRACE_S = 0.05
 
@@ -87,10 +91,12 @@ class Session:
     Attributes:
         tenant: nothing crosses tenants.
         thread: the conversation; None for a single question.
+        user: who asks, a pseudonym; None where unknown.
     """
 
     tenant: str = "default"
     thread: str | None = None
+    user: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +125,7 @@ class RunView:
         caller: the request that a caller wrote itself; None where the deployment's own prompts are
             used.
         prompter: made for that request; the deployment's where None.
+        run_id: "" for a request outside of any run.
     """
 
     question: str
@@ -126,6 +133,7 @@ class RunView:
     evidence: Mapping[str, Evidence] | None = None
     caller: CallerRequest | None = None
     prompter: Conversing | None = None
+    run_id: str = ""
 
 
 class Closing(Protocol):
@@ -146,6 +154,7 @@ class Performer:
         critic: judges drafts; without one a `Critique` fails.
         rounds: prompts of the questions that are put to a model beside its drafts.
         fingerprint: of models, prompts, policy and documents; a repeat must agree on it.
+        policy_id: of the profile that decides, for records only.
         now: the wall clock, for records only.
     """
 
@@ -163,6 +172,7 @@ class Performer:
         critic: CriticService | None = None,
         rounds: RoundPrompter | None = None,
         fingerprint: str = "",
+        policy_id: str | None = None,
         now: Callable[[], str] = utc_now,
     ) -> None:
         self.plan = plan
@@ -172,10 +182,12 @@ class Performer:
         self.question_in = question_in
         self.critic = critic
         self.fingerprint = fingerprint
+        self.policy_id = policy_id
         self._prompter = prompter
         self._rounds = rounds
         self._retriever = retriever
         self._sampling = sampling or Sampling()
+        self._hidden = hidden_wanted((*plan.free, *plan.buyable))
         self._now = now
         self._resources: list[Closing] = []
 
@@ -191,15 +203,15 @@ class Performer:
         limit = self._limit(request)
         timer = asyncio.timeout(limit)
         try:
-            with acting_for(session.tenant):
+            with acting_for(session.tenant, run.run_id):
                 async with timer:
                     return await self._perform(request, session, run, on_tokens)
         except TimeoutError as error:
             ours = limit is not None and timer.expired()
             words = f"no answer within {limit:.2f} s" if ours else f"it timed out: {error}"
-            return Reply(Failure("deadline", words), calls=_calls(request))
+            return _failed(request, run, "deadline", words)
         except RunError as error:
-            return Reply(Failure(error.kind, str(error)), calls=_calls(request))
+            return _failed(request, run, error.kind, str(error))
 
     def also_close(self, resource: Closing) -> None:
         """Have something closed after models, history and critic, which use it."""
@@ -254,6 +266,7 @@ class Performer:
             seed=how.seed,
             timeout_s=request.timeout_s,
             options=None if caller is None else caller.options,
+            hidden=self._hidden,
         )
         completion = await self.models[request.tier].generate(call, on_tokens if is_draft else None)
         outcome: Outcome
@@ -349,6 +362,8 @@ class Performer:
             request.result,
             self._now(),
             dict(run.evidence or {}),
+            session.user,
+            self.policy_id,
         )
         await self.history.record(record)
         return Recorded()
@@ -370,6 +385,12 @@ def _state(request: Critique, question: str) -> CriticState:
         request.queries,
         tuple([found_in[i] for i in order]),
     )
+
+
+def _failed(request: Request, run: RunView, kind: str, words: str) -> Reply:
+    """The failure, with its line in the log: without the words, which may quote a prompt."""
+    _LOG.warning("run %s: %s failed: %s", run.run_id, type(request).__name__.lower(), kind)
+    return Reply(Failure(kind, words), calls=_calls(request))
 
 
 def _calls(request: Request) -> int:

@@ -29,6 +29,8 @@ class TierPlan:
         max_output: tokens that an answer may have.
         price: per token; None where it is unknown, which turns money budgets off, visibly.
         latency_s: seconds that one call is expected to take; 0 where nothing is known.
+        lacks: what the model is known not to give, and which signals are out of reach for that;
+            None where nothing is.
     """
 
     name: str
@@ -37,6 +39,7 @@ class TierPlan:
     max_output: int = 64
     price: Price | None = FREE
     latency_s: float = 0.0
+    lacks: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,11 @@ class RetrievalPlan:
             that came with the answer; without any, `question` asks for more of the same.
         stop_unchanged: search no further once a tier gives the same answer twice in a row and is
             no surer of it. Recorded tables know no such stop, so it stands outside a certificate.
+        situated_margin: where an answer from passages is about to be served, and the same tier
+            answered otherwise without them, serve that answer if its estimate leads by more than
+            this. Recorded tables know no such exchange, so it stands outside a certificate too.
+        least_gain: search further only where the last search raised the tier's estimate by at
+            least this; it may be below 0. Outside a certificate as well.
         corrective: what to keep of each passage that was found; None keeps all as they are.
     """
 
@@ -62,6 +70,8 @@ class RetrievalPlan:
     queries: QuerySource = "question"
     stop_unchanged: bool = False
     corrective: Corrective | None = None
+    situated_margin: float | None = None
+    least_gain: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +89,7 @@ class Plan:
         entry: chooses the tier that drafts first; None enters at the cheapest that can.
         critiques: whether every whole draft is put before the critic, once. A draft that it could
             not judge is taken for one that nothing is known of.
+        fallback: names of the signals that stand in for the others where none of these can be had.
     """
 
     tiers: tuple[TierPlan, ...]
@@ -96,3 +107,4 @@ class Plan:
     prior: Prior | None = None
     entry: EntryPolicy | None = None
     critiques: bool = False
+    fallback: tuple[str, ...] = ()

@@ -419,6 +419,8 @@ class RunRecord:
         turn: appended to the thread where a thread is given and the run was answered.
         evidence: per attempt id, with tokens; what a graph or a review looks up later.
         at: when the run ended, ISO 8601, UTC.
+        user: who asked, a pseudonym; None where unknown. What is kept of one can be erased.
+        policy_id: of the profile that decided; None where none did.
     """
 
     tenant: str
@@ -427,6 +429,8 @@ class RunRecord:
     result: Result
     at: str
     evidence: Mapping[str, Evidence] = field(default_factory=dict)
+    user: str | None = None
+    policy_id: str | None = None
 
     @property
     def turn(self) -> Turn | None:

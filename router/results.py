@@ -23,6 +23,7 @@ def make_result(plan: Plan, state: RunState) -> Result:
         served = attempt_of(state.attempts, decision.attempt)
     gated = served is not None and decision.gated
     estimate = None if served is None else served.estimate
+    is_lacking = plan.fallback or any([tier.lacks for tier in plan.tiers])
     return _make_result(
         state.run_id,
         state.question,
@@ -40,7 +41,7 @@ def make_result(plan: Plan, state: RunState) -> Result:
         served or best_attempt(state.attempts),
         tuple(state.attempts),
         state.passages,
-        tuple(state.degraded),
+        (*state.degraded, *_stand_ins(plan, state)) if is_lacking else tuple(state.degraded),
         tuple(state.trail),
         plan.certificate if gated else None,
         state.recognized,
@@ -48,3 +49,18 @@ def make_result(plan: Plan, state: RunState) -> Result:
         tuple(state.queries),
         state.found_in,
     )
+
+
+def _stand_ins(plan: Plan, state: RunState) -> tuple[str, ...]:
+    """Of each tier that drafted, once: which signals were out of reach, and what stood in."""
+    found: dict[int, str] = {}
+    fallback = plan.fallback
+    for attempt in state.attempts:
+        tier, estimate = plan.tiers[attempt.tier], attempt.estimate
+        fell_back = estimate.fallback if isinstance(estimate, Estimate) else None
+        if fell_back is not None and isinstance(estimate, Estimate) and estimate.signal in fallback:
+            why = tier.lacks or fell_back
+            found[attempt.tier] = f"tier {tier.name}: {why}; {estimate.signal} stands in"
+        elif tier.lacks is not None:
+            found.setdefault(attempt.tier, f"tier {tier.name}: {tier.lacks}")
+    return tuple([found[tier] for tier in sorted(found)])

@@ -11,9 +11,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-__all__ = ["acting_for", "current_tenant"]
+__all__ = ["acting_for", "current_run", "current_tenant"]
 
 _TENANT: ContextVar[str] = ContextVar("surefoot_tenant", default="default")
+_RUN: ContextVar[str] = ContextVar("surefoot_run", default="")
 
 
 def current_tenant() -> str:
@@ -21,11 +22,17 @@ def current_tenant() -> str:
     return _TENANT.get()
 
 
+def current_run() -> str:
+    """The id of the run under way, for logs and for what a run may wait; "" outside any."""
+    return _RUN.get()
+
+
 @contextmanager
-def acting_for(tenant: str) -> Iterator[None]:
-    """Make the tenant known to everything below."""
-    token = _TENANT.set(tenant)
+def acting_for(tenant: str, run_id: str = "") -> Iterator[None]:
+    """Make the tenant, and the run, known to everything below."""
+    token, run_token = _TENANT.set(tenant), _RUN.set(run_id)
     try:
         yield
     finally:
+        _RUN.reset(run_token)
         _TENANT.reset(token)

@@ -2,41 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, get_args
 
 from ..router.errors import SurefootError
 from ..router.requests import CompareKind
-from .common import Choices, find_settings, show_license_notices
+from .checkup_tiers import PROBE, Finding, TierAsked, examine_tier
+from .common import Choices, find_settings
 
 if TYPE_CHECKING:
     from ..graphs.config import Surroundings
-    from ..graphs.settings import Settings, TierSettings
-    from ..router.evidence import Generation
+    from ..graphs.settings import Settings
+    from ..router.protocols import Estimator
 
 __all__ = ["Finding", "examine"]
 
-_PROBE = "What is the capital of France?"
 _MOST_RUNS = 1000
 _COMPARE_KINDS: tuple[CompareKind, ...] = get_args(CompareKind)
 _PAIRS = (("It is Paris.", "Paris is the capital."), ("It is Paris.", "It is Rome."))
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What was found of one part."""
-
-    part: str
-    ok: bool
-    detail: str
-    numbers: Mapping[str, int] = field(default_factory=dict)
-
-
-def examine(choices: Choices) -> Iterator[Finding]:
+def examine(choices: Choices, *, thorough: bool = False) -> Iterator[Finding]:
     """Examine the configuration, then every part of it, one after the other.
 
     Where the configuration cannot be read, that is the only finding.
+
+    Args:
+        thorough: ask each tier for more than one short answer, to learn what it can do.
     """
     from ..graphs.config import Surroundings
 
@@ -53,9 +45,10 @@ def examine(choices: Choices) -> Iterator[Finding]:
     yield _history(settings, around)
     for kind in _COMPARE_KINDS:
         yield _comparer(kind, settings, around)
-    yield Finding("critic", True, "none: this version has no critic")
+    yield _critic(settings, around)
+    signals = _signals(settings)
     for index, tier in enumerate(settings.tiers):
-        yield _tier(index, tier, settings, around)
+        yield examine_tier(TierAsked(index, tier, settings, signals), around, thorough=thorough)
 
 
 def _policy(settings: Settings, around: Surroundings) -> Finding:
@@ -68,8 +61,11 @@ def _policy(settings: Settings, around: Surroundings) -> Finding:
     if profile is None:
         return Finding("profile", True, "none: bare thresholds, not calibrated, uncertified")
     date, n = profile.fitted_on.get("date"), profile.fitted_on.get("questions")
-    words = f"{profile.fingerprint[:12]}, fitted on {n} questions at {date}, uncertified"
-    return Finding("profile", True, words)
+    found = profile.certificate
+    vouched = "uncertified" if found is None else f"certificate {found.id}"
+    fingerprint = profile.fingerprint
+    words = f"{fingerprint[:12]}, fitted on {n} questions at {date}, {vouched}"
+    return Finding("profile", True, words, {"fingerprint": fingerprint})
 
 
 def _documents(settings: Settings, around: Surroundings) -> Finding:
@@ -126,6 +122,42 @@ def _without_password(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
+def _critic(settings: Settings, around: Surroundings) -> Finding:
+    import time
+
+    from ..adapters.critics import DEFAULT_CRITIC, open_critic
+    from ..router.critic.states import CriticState
+
+    model = settings.critic.model
+    if model is None:
+        return Finding("critic", True, "none: signals of the critic are out")
+    path = DEFAULT_CRITIC if model == DEFAULT_CRITIC else str(around.path(model))
+    state = CriticState(PROBE, "Paris", "", (), 0)
+    try:
+        critic = open_critic(path, device=settings.critic.device)
+        critic.judge((state,))  # loads what is loaded at first use
+        began = time.perf_counter()
+        critic.judge((state,))
+    except SurefootError as error:
+        return Finding("critic", False, str(error))
+    ms = round(1000.0 * (time.perf_counter() - began))
+    return Finding("critic", True, f"{critic.version}: {ms} ms a judgment", {"judgment_ms": ms})
+
+
+def _signals(settings: Settings) -> tuple[Estimator, ...]:
+    """The configured estimators, as far as their names are known."""
+    from ..router.estimators.catalogue import Options, estimator
+
+    found = []
+    given = settings.signals
+    for name in (*given.free, *given.buy, *given.fallback):
+        try:
+            found.append(estimator(name, Options(given.content_filter, given.samples)))
+        except SurefootError:
+            continue  # a finding of the profile, where everything that decides is built
+    return tuple(found)
+
+
 def _comparer(kind: CompareKind, settings: Settings, around: Surroundings) -> Finding:
     import time
 
@@ -144,34 +176,3 @@ def _comparer(kind: CompareKind, settings: Settings, around: Surroundings) -> Fi
         return Finding(part, False, str(error))
     pair_ms = round(1000.0 * (time.perf_counter() - began))
     return Finding(part, True, f"{comparer.name}: {pair_ms} ms a pair", {"pair_ms": pair_ms})
-
-
-def _tier(index: int, tier: TierSettings, settings: Settings, around: Surroundings) -> Finding:
-    import asyncio
-
-    from ..graphs.config import build_model
-    from ..graphs.prompter import TemplatePrompter
-    from ..router.protocols import ModelCall
-
-    part = f"tier.{tier.name}"
-    prompt = TemplatePrompter((tier.style,)).prompt(0, _PROBE, (), ())
-    call = ModelCall(prompt, 8, top_logprobs=settings.signals.top_logprobs, timeout_s=60.0)
-
-    async def probe() -> Generation:
-        model = build_model(tier, around)
-        show_license_notices(settings.model_copy(update={"tiers": (tier,)}), around)
-        try:
-            return (await model.generate(call)).generations[0]
-        finally:
-            await model.aclose()
-
-    try:
-        generation = asyncio.run(probe())
-    except SurefootError as error:
-        return Finding(part, False, f"{tier.model}: {error}")
-    logprobs = min((len(token.top_logprobs) for token in generation.tokens), default=0)
-    known = any(token.logprob is not None for token in generation.tokens)
-    words = f"{tier.model}: answers, " + (
-        f"{logprobs} candidates per token" if known else "no logprobs: white-box signals are out"
-    )
-    return Finding(part, True, words, {"logprobs": logprobs if known else 0, "number": index})

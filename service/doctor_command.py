@@ -20,20 +20,30 @@ __all__ = ["command"]
 @config_option
 @docs_option
 @history_option
+@click.option(
+    "--probe",
+    is_flag=True,
+    help="Ask each tier twice more, to learn how many candidates and samples it gives at once.",
+)
 @json_option
-def command(config: Path | None, docs: Path | None, history: str | None, as_json: bool) -> int:
+def command(
+    config: Path | None, docs: Path | None, history: str | None, probe: bool, as_json: bool
+) -> int:
     """Check every part of the deployment: each tier is asked for one short answer.
 
     With --json one flat object: for each part PART.ok and PART.detail, and `ok` for all of them.
-    Parts are configuration, profile, documents, history, critic and tier.NAME (with
-    tier.NAME.logprobs: how many candidates per token it reports). Exit code 1 where one fails, 2
-    where the configuration itself cannot be read.
+    Parts are configuration, profile (with profile.fingerprint), documents, history,
+    comparison.KIND, critic and tier.NAME. Of a tier there are also logprobs (how many candidates
+    per token it reports, 0 for none), n, streaming, hidden, tools and context as far as they are
+    known, price_known, and out_of_reach: the configured signals that it cannot serve, separated by
+    commas.
+    Exit code 1 where one fails, 2 where the configuration itself cannot be read.
     """
     from .checkup import examine
     from .streams import print_json
 
     findings = []
-    for finding in examine(Choices(config, docs, history)):
+    for finding in examine(Choices(config, docs, history), thorough=probe):
         findings.append(finding)
         if not as_json:
             _show(finding)
@@ -60,5 +70,5 @@ def _document(findings: list[Finding]) -> dict[str, Any]:
     for finding in findings:
         document[f"{finding.part}.ok"] = finding.ok
         document[f"{finding.part}.detail"] = finding.detail
-        document.update({f"{finding.part}.{name}": v for name, v in finding.numbers.items()})
+        document.update({f"{finding.part}.{name}": v for name, v in finding.facts.items()})
     return document

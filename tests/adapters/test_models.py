@@ -48,14 +48,17 @@ async def test_openai_opens_an_endpoint() -> None:
         ("local:", "has no name after the colon; write local:NAME"),
         ("local:smollm", "did you mean 'smollm2-135m'"),
         ("openai:gpt", 'needs the URL of its endpoint, e.g. base_url = "https'),
-        ("langchain:a.b", "not supported by this version; supported are local:NAME, openai:NAME"),
+        ("langchain:a.b", "'a.b' is no import path: expected package.module:name"),
+        ("langchain:nowhere_at_all:x", "'nowhere_at_all:x' cannot be imported"),
+        ("transformers:./nowhere", "has no file config.json"),
         ("", "supported are local:NAME, openai:NAME"),
     ],
 )
 def test_what_cannot_be_opened_says_what_could(model: str, message: str) -> None:
     with pytest.raises(ConfigurationError, match=re.escape(message)) as caught:
         open_model(ModelSpec(model))
-    assert caught.value.field in ("model", "base_url")
+    is_missing = isinstance(caught.value, WeightsError)
+    assert is_missing or caught.value.field in ("model", "base_url")
 
 
 def test_the_key_is_not_shown() -> None:
@@ -77,4 +80,5 @@ def test_only_weights_with_terms_have_a_notice(tmp_path: Path) -> None:
 
 
 def test_the_table_holds_what_the_messages_name() -> None:
-    assert sorted(MODEL_SCHEMES) == ["local", "openai"]
+    names = ["caller", "langchain", "local", "openai", "transformers"]
+    assert sorted(MODEL_SCHEMES) == names

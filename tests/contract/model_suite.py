@@ -12,6 +12,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
+from typing import ClassVar
 
 import pytest
 
@@ -80,10 +81,12 @@ class ModelContract:
 
 
 class LanguageModelContract(ModelContract):
-    """Promises of a model that really writes."""
+    """Promises of a model that really writes; `capital` is how it names that of France."""
+
+    capital: ClassVar[str] = "Paris"
 
     async def test_it_knows_the_capital_of_france(self, model: Model) -> None:
-        assert (await model.generate(CALL)).generations[0].text == "Paris"
+        assert (await model.generate(CALL)).generations[0].text == self.capital
 
     async def test_candidates_are_as_many_as_asked_for_and_hold_the_greedy_choice(
         self, model: Model
@@ -143,7 +146,7 @@ class LanguageModelContract(ModelContract):
         assert time.monotonic() - began < 0.05 + 0.1 + 0.1  # the last tenth for a busy machine
         assert len(asyncio.all_tasks()) == tasks
         # What was broken off must not hold up or change what comes next.
-        assert (await model.generate(CALL)).generations[0].text == "Paris"
+        assert (await model.generate(CALL)).generations[0].text == self.capital
 
     async def test_a_cancelled_call_leaves_the_model_usable(self, model: Model) -> None:
         task = asyncio.create_task(model.generate(replace(STORY, max_tokens=400)))
@@ -151,7 +154,7 @@ class LanguageModelContract(ModelContract):
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        assert (await model.generate(CALL)).generations[0].text == "Paris"
+        assert (await model.generate(CALL)).generations[0].text == self.capital
 
     async def test_a_prompt_beyond_the_context_is_refused_and_says_so(self, model: Model) -> None:
         with pytest.raises(UpstreamRefused, match="context"):

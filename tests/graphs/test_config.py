@@ -267,7 +267,7 @@ def test_a_folder_of_documents_must_be_one(around: Surroundings, tmp_path: Path,
     [
         ("opnai:x", "did you mean 'openai:...'?"),
         ("openai", "does not begin with a known scheme"),
-        ("langchain:a.b", "not supported by this version"),
+        ("langchain:a.b", "is no import path"),
         ("local:smolm2-135m", "did you mean 'smollm2-135m'?"),
         ("local:", "has no name after the colon"),
     ],

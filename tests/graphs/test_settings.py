@@ -23,7 +23,9 @@ from surefoot.graphs.settings import (
     load_settings,
     parse_settings,
 )
+from surefoot.policies.threshold import ThresholdPolicy
 from surefoot.router.budget import Price
+from surefoot.router.decisions import Rung
 from surefoot.router.errors import ConfigurationError
 
 # The design's own example, with thresholds in place of the profile that it names.
@@ -167,17 +169,27 @@ def test_a_wrong_price(price: str | None, field: str, words: str) -> None:
     [
         ("{ smal = 0.5 }", "smal", "no tier is called 'smal'; did you mean 'small'?"),
         ("{}", "small", "tier 'small' has no threshold"),
-        ("{ small = 1.5 }", "small", "less than or equal to 1, got 1.5"),
+        ("{ small = 1.5 }", "small", "or an array with one for each round, got 1.5"),
         ("{ small = -0.1 }", "small", "got -0.1"),
         ("{ small = nan }", "small", "got nan"),
         ("{ small = inf }", "small", "got inf"),
         ("{ small = true }", "small", "got True"),
+        ("{ small = [] }", "small", "expected one threshold at least"),
+        ("{ small = [0.5, 1.5] }", "small", "got [0.5, 1.5]"),
     ],
 )
 def test_a_wrong_threshold(thresholds: str, field: str, words: str) -> None:
     error = complaint(f"{PRICED}[policy]\nthresholds = {thresholds}\n")
     assert error.field == f"policy.thresholds.{field}"
     assert words in str(error)
+
+
+def test_thresholds_by_round() -> None:
+    settings = parse_settings(f"{PRICED}[policy]\nthresholds = {{ small = [0.9, 0.7, 0.5] }}\n")
+    policy = build_policy(settings, Surroundings()).policy
+    assert isinstance(policy, ThresholdPolicy)
+    bounds = [policy.rule(Rung(0, n, n > 0)).threshold for n in range(5)]
+    assert bounds == [0.9, 0.7, 0.5, 0.5, 0.5]
 
 
 @pytest.mark.parametrize("edge", [0, 1, 0.0, 1.0])
@@ -275,7 +287,9 @@ def test_anything_else_is_a_configuration_error(
         return
     event("settings")
     assert [tier.name for tier in found.tiers]
-    assert all(0 <= bound <= 1 for bound in (found.policy.thresholds or {}).values())
+    for bounds in (found.policy.thresholds or {}).values():
+        several = bounds if isinstance(bounds, tuple) else (bounds,)
+        assert several and all(0 <= bound <= 1 for bound in several)
 
 
 @given(st.text())

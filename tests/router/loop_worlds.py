@@ -345,6 +345,8 @@ worlds = st.builds(
             passage_tokens=st.sampled_from((1, 20)),
             queries=st.sampled_from(("question", "rationale", "model", "model")),
             stop_unchanged=st.booleans(),
+            situated_margin=_maybe(st.sampled_from([0.0, 0.1, 1.0])),
+            least_gain=_maybe(st.sampled_from([-0.2, 0.0, 0.3])),
             corrective=_maybe(st.builds(Corrective, st.just(0.6), st.sampled_from((0.0, 0.3)))),
         )
     ),
