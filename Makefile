@@ -27,7 +27,7 @@ BIN := $(VENV)/bin
 TEST_BIN := $(TEST_VENV)/bin
 
 DEFAULTS := graphs/defaults
-EXTRAS := critic,semantic,local,fit,pdf,dev
+EXTRAS := critic,semantic,transformers,local,fit,pdf,dev
 FOLDERS := router policies adapters graphs service
 SOURCES := __init__.py py.typed LICENSE README.md pyproject.toml \
   $(shell find $(FOLDERS) -type f -not -name '*.pyc')

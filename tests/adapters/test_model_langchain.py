@@ -9,7 +9,7 @@ import json
 import threading
 import time
 import warnings
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -35,7 +35,7 @@ from surefoot.router.errors import (
     UpstreamTruncated,
     UpstreamUnavailable,
 )
-from surefoot.router.evidence import ToolCall
+from surefoot.router.evidence import Token, ToolCall
 from surefoot.router.protocols import CallOptions, Message, ModelCall, Prompt
 from surefoot.router.requests import Continue, PrefixVerdict, Stop
 
@@ -304,7 +304,8 @@ async def test_a_callers_own_message_is_handed_on_as_it_is() -> None:
 
 async def test_tools_need_a_model_that_calls_them() -> None:
     tools = CallOptions(tools='[{"type": "function", "function": {"name": "f"}}]')
-    for model in (recording(PARIS), RunnableLambda(lambda messages: PARIS)):
+    models: list[Any] = [recording(PARIS), RunnableLambda(lambda messages: PARIS)]
+    for model in models:
         with pytest.raises(UpstreamRefused, match="tools"):
             await LangChainModel(model).generate(replace(CALL, options=tools))
 
@@ -427,9 +428,8 @@ async def test_a_draft_in_a_graph_is_not_streamed_to_its_user() -> None:
         return {"messages": [AIMessage(completion.generations[0].text, id="gated")]}
 
     graph = StateGraph(MessagesState).add_node("gated", gated).add_edge(START, "gated").compile()
-    streamed = [
-        message.id async for message, _ in graph.astream({"messages": []}, stream_mode="messages")
-    ]
+    parts: Any = graph.astream({"messages": []}, stream_mode="messages")
+    streamed = [message.id async for message, _ in parts]
     assert set(streamed) == {"gated"}
 
 
@@ -660,7 +660,12 @@ async def test_chat_ollama_and_its_flat_lists(
     model = LangChainModel(chat)
     call = replace(CALL, seed=4, temperature=0.5, max_tokens=9)
     seen: list[int] = []
-    for on_tokens in (None, lambda tokens: (seen.append(len(tokens)), Continue())[1]):
+
+    def look(tokens: Sequence[Token]) -> PrefixVerdict:
+        seen.append(len(tokens))
+        return Continue()
+
+    for on_tokens in (None, look):
         completion = await model.generate(call, on_tokens)
         (answer,) = completion.generations
         assert (answer.text, answer.finish_reason) == ("Paris", "stop")
