@@ -235,6 +235,7 @@ def _take_passages(plan: Plan, state: RunState, request: Retrieve, outcome: Outc
         return
     assert isinstance(outcome, Retrieved)
     assert plan.retrieval is not None
+    state.degraded += [words for words in outcome.degraded if words not in state.degraded]
     found: dict[str, Passage] = {}
     for passage in outcome.passages:
         found.setdefault(passage.id, passage)

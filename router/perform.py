@@ -25,6 +25,7 @@ from .plan import Plan
 from .protocols import (
     Comparer,
     Completion,
+    Degrading,
     History,
     Model,
     ModelCall,
@@ -330,7 +331,9 @@ class Performer:
     async def _search(self, request: Retrieve) -> Outcome:
         if self._retriever is None:
             return Failure("unsupported", "no documents are configured")
-        return Retrieved(tuple(await self._retriever.search(request.query, request.k)))
+        passages = tuple(await self._retriever.search(request.query, request.k))
+        degraded = self._retriever.degraded if isinstance(self._retriever, Degrading) else ()
+        return Retrieved(passages, degraded)
 
     async def _recall(self, request: Recall, session: Session, run: RunView) -> Outcome:
         if self.history is None:

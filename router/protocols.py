@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from .budget import Budget, Forecast, Spend
 from .decisions import Alternative, Attempt, Choice, Entry, Result, Rung
@@ -20,6 +20,7 @@ __all__ = [
     "CallOptions",
     "Comparer",
     "Completion",
+    "Degrading",
     "EntryPolicy",
     "Estimator",
     "HiddenWanted",
@@ -155,6 +156,16 @@ class Retriever(Protocol):
 
     async def search(self, query: str, k: int) -> Sequence[Passage]:
         """The `k` best passages, best first, each id at most once."""
+        ...
+
+
+@runtime_checkable
+class Degrading(Protocol):
+    """A retriever of several parts, which goes on where one of them fails."""
+
+    @property
+    def degraded(self) -> tuple[str, ...]:
+        """What does not work as configured at present, in words; empty where all does."""
         ...
 
 

@@ -207,9 +207,14 @@ class Compared:
 
 @dataclass(frozen=True, slots=True)
 class Retrieved:
-    """The passages found, best first; none is a valid reply."""
+    """The passages found, best first; none is a valid reply.
+
+    Attributes:
+        degraded: what of the search does not work as configured at present, in words.
+    """
 
     passages: tuple[Passage, ...]
+    degraded: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,7 +118,7 @@ class FixedRetriever:
         self.queries.append(query)
         if self._error is not None:
             raise self._error
-        return self._passages[:k]
+        return self._passages[: max(k, 0)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from surefoot.router.drive import Router, checked_question, drive, new_run_id
 from surefoot.router.errors import ContextTooLong, UpstreamUnavailable, UsageError
 from surefoot.router.evidence import Evidence, Token, Turn
 from surefoot.router.loop import open_run
-from surefoot.router.perform import Session
+from surefoot.router.perform import Performer, Session
 from surefoot.router.plan import Plan, RetrievalPlan, TierPlan
 from surefoot.router.protocols import Completion, ModelCall, Needs, OnTokens
 from surefoot.router.requests import Continue, PrefixVerdict, Recalled, Stop
@@ -40,7 +40,7 @@ from surefoot.router.testing import (
 )
 
 from .deployments import LATE, Hanging, Notebook, router_of
-from .plans import FRANCE, plan_of
+from .plans import FOUND, FRANCE, plan_of
 
 TIERS = (
     TierPlan("small", "m", context=100, max_output=20, price=Price(1.0, 1.0)),
@@ -488,3 +488,15 @@ def test_the_loop_is_closed_even_where_a_model_cannot_be() -> None:
     with pytest.raises(UpstreamUnavailable, match="stuck"):
         router.close()
     assert router._runner is None
+
+
+async def test_a_search_that_works_in_part_is_said_once_in_the_run() -> None:
+    class Half(FixedRetriever):
+        degraded = ("the encoder failed: passages are found by their words alone",)
+
+    plan = plan_of(0.1)
+    models = tuple(FunctionModel(lambda call: "Lyon") for _ in range(2))
+    performer = Performer(plan, models, PlainPrompter(), Half(FOUND))
+    result = await Router(plan, performer).ask(FRANCE)
+    assert result.rounds >= 1
+    assert list(result.degraded) == list(Half.degraded)
