@@ -32,14 +32,31 @@ def critic_features(state: CriticState) -> dict[str, float]:
 
 @dataclass(frozen=True, slots=True)
 class CalibratedHead:
-    """A head, and the curves that make probabilities of its scores, round by round."""
+    """A head, and the curves that make probabilities of its scores, round by round.
+
+    Attributes:
+        closed_book: the head of states of round 0, where they have one of their own: without
+            passages and earlier answers other features tell, and in another way.
+    """
 
     head: Head
     calibration: RoundCalibration
+    closed_book: Head | None = None
 
     def probability(self, features: Mapping[str, float], round_: int) -> float:
         """In [0, 1]."""
-        return self.calibration.at(self.head.score(features), round_)
+        return self.calibration.at(self.score(features, round_), round_)
+
+    def score(self, features: Mapping[str, float], round_: int) -> float:
+        """In (0, 1): what the curves make probabilities of."""
+        own = self.closed_book
+        return (self.head if own is None or round_ else own).score(features)
+
+    @property
+    def fingerprints(self) -> list[str]:
+        """Of all that was fitted."""
+        own = [] if self.closed_book is None else [self.closed_book.fingerprint]
+        return [self.head.fingerprint, self.calibration.fingerprint, *own]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +75,7 @@ class FeatureCritic:
     version: str = field(init=False)
 
     def __post_init__(self) -> None:
-        parts = [
-            [one.head.fingerprint, one.calibration.fingerprint]
-            for one in (self.accept, self.sufficient)
-        ]
+        parts = [one.fingerprints for one in (self.accept, self.sufficient)]
         digest = hashlib.sha256(json.dumps([FEATURES_VERSION, parts]).encode()).hexdigest()
         object.__setattr__(self, "version", f"features-{FEATURES_VERSION}-{digest[:16]}")
 

@@ -92,7 +92,14 @@ def _document(text: str, source: str) -> Mapping[str, Any]:
 
 
 def _head_data(one: CalibratedHead) -> dict[str, Any]:
-    head, line = one.head, one.head.line
+    data = {**_plain_head(one.head), "calibration": one.calibration.data()}
+    if one.closed_book is not None:
+        data["closed_book"] = _plain_head(one.closed_book)
+    return data
+
+
+def _plain_head(head: Head) -> dict[str, Any]:
+    line = head.line
     return {
         "names": head.names,
         "baseline": head.baseline,
@@ -106,7 +113,6 @@ def _head_data(one: CalibratedHead) -> dict[str, Any]:
         "line_weight": head.line_weight,
         "gate": head.gate,
         "gated_weight": head.gated_weight,
-        "calibration": one.calibration.data(),
     }
 
 
@@ -125,24 +131,32 @@ def _tree_data(tree: Tree) -> list[list[float]]:
 def _head(document: Mapping[str, Any], name: str, source: str) -> CalibratedHead:
     try:
         data = document[name]
-        line = data["line"]
-        head = Head(
-            tuple(map(str, data["names"])),
-            float(data["baseline"]),
-            tuple(_tree(columns) for columns in data["trees"]),
-            Line(
-                float(line["intercept"]),
-                _numbers(line["centers"]),
-                _numbers(line["scales"]),
-                _numbers(line["weights"]),
-            ),
-            float(data["line_weight"]),
-            None if data["gate"] is None else str(data["gate"]),
-            float(data["gated_weight"]),
+        own = data.get("closed_book")
+        return CalibratedHead(
+            _parsed_head(data),
+            RoundCalibration.from_data(data["calibration"]),
+            None if own is None else _parsed_head(own),
         )
-        return CalibratedHead(head, RoundCalibration.from_data(data["calibration"]))
-    except (KeyError, TypeError, ValueError, UsageError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError, UsageError) as error:
         raise BadInput(f"is no head of a critic: {error!r}", file=source, field=name) from error
+
+
+def _parsed_head(data: Mapping[str, Any]) -> Head:
+    line = data["line"]
+    return Head(
+        tuple(map(str, data["names"])),
+        float(data["baseline"]),
+        tuple(_tree(columns) for columns in data["trees"]),
+        Line(
+            float(line["intercept"]),
+            _numbers(line["centers"]),
+            _numbers(line["scales"]),
+            _numbers(line["weights"]),
+        ),
+        float(data["line_weight"]),
+        None if data["gate"] is None else str(data["gate"]),
+        float(data["gated_weight"]),
+    )
 
 
 def _tree(columns: Any) -> Tree:

@@ -13,6 +13,7 @@ from ..evidence import CriticVerdict
 from .evaluation import judged_rows, quality_of
 from .feature_critic import CalibratedHead, FeatureCritic
 from .fit_heads import HeadRecipe, fit_head
+from .heads import Head
 from .round_calibration import cross_fitted_rounds, fit_round_calibration
 from .states import AcceptLabel, StateRecord
 from .states_file import state_row
@@ -71,6 +72,7 @@ def train_feature_critic(
             does not have.
         MissingExtra: scikit-learn is not installed.
     """
+    records = sorted(records, key=_place)  # sums of floats depend on their order
     plans = {"accept": recipe.accept, "sufficient": recipe.sufficient}
     heads: dict[str, CalibratedHead] = {}
     metrics: dict[str, Any] = {}
@@ -114,6 +116,10 @@ _LIMITS = (
 _LEAST = 50
 
 
+def _place(record: StateRecord) -> tuple[str, int, int]:
+    return record.thread_id, record.state.round, len(record.state.passages)
+
+
 def _too_few(rows: Sequence[TrainingRow]) -> str | None:
     real = [row for row in rows if row.is_real]
     positives = sum(row.label for row in real)
@@ -132,20 +138,17 @@ def _fit(
     recipe: CriticRecipe,
     report: Callable[[int], None],
 ) -> tuple[CalibratedHead, Mapping[str, Any]]:
-    weights = [_weight(row, target, recipe) for row in rows]
     folds = _folds([row.record.group for row in rows], recipe.folds, recipe.seed)
+    closed = target == "accept" and _too_few([row for row in rows if _is_closed(row)]) is None
     scores: list[float] = [0.0] * len(rows)
     for fold in range(recipe.folds):
-        seen = [place for place, one in enumerate(folds) if one != fold]
-        head = fit_head(
-            [rows[place].features for place in seen],
-            [rows[place].label for place in seen],
-            [weights[place] for place in seen],
-            plan,
-        )
+        seen = [row for row, one in zip(rows, folds, strict=True) if one != fold]
+        head = _fitted(seen, target, plan, recipe)
+        own = _fitted(list(filter(_is_closed, seen)), target, plan, recipe) if closed else head
         for place, one in enumerate(folds):
-            if one == fold and rows[place].is_real:
-                scores[place] = head.score(rows[place].features)
+            row = rows[place]
+            if one == fold and row.is_real:
+                scores[place] = (own if _is_closed(row) else head).score(row.features)
         report(fold + 1)
     real = [place for place, row in enumerate(rows) if row.is_real]
     held = [scores[place] for place in real]
@@ -157,8 +160,21 @@ def _fit(
         held, labels, rounds, groups, name=f"p_{target}", folds=recipe.folds, seed=recipe.seed
     )
     records = [rows[place].record for place in real]
-    head = fit_head([row.features for row in rows], [row.label for row in rows], weights, plan)
-    return CalibratedHead(head, calibration), _metrics(records, honest, target, recipe.label)
+    head = _fitted(rows, target, plan, recipe)
+    of_closed = _fitted(list(filter(_is_closed, rows)), target, plan, recipe) if closed else None
+    made = CalibratedHead(head, calibration, of_closed)
+    return made, _metrics(records, honest, target, recipe.label)
+
+
+def _is_closed(row: TrainingRow) -> bool:
+    return row.record.state.round == 0
+
+
+def _fitted(
+    rows: Sequence[TrainingRow], target: str, plan: HeadRecipe, recipe: CriticRecipe
+) -> Head:
+    weights = [_weight(row, target, recipe) for row in rows]
+    return fit_head([row.features for row in rows], [row.label for row in rows], weights, plan)
 
 
 def _weight(row: TrainingRow, target: str, recipe: CriticRecipe) -> float:

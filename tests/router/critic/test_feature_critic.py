@@ -62,6 +62,7 @@ def test_training_does_not_depend_on_the_order_of_the_states(critic: FeatureCrit
     again = train_feature_critic(shuffled, default_recipe())
     assert again.card["data_sha256"] == critic.card["data_sha256"]
     assert again.card["metrics"] == critic.card["metrics"]
+    assert again.version == critic.version  # every fitted number
 
 
 def test_an_empty_answer_has_no_p_accept(critic: FeatureCritic) -> None:

@@ -77,10 +77,11 @@ def watched(monkeypatch: pytest.MonkeyPatch) -> Watched:
 
 def test_every_question_is_held_out_once_and_whole(watched: Watched) -> None:
     train_feature_critic(practice(), PLAIN)
-    assert len(watched.seen) == 12  # five folds and the whole, for either head
-    everything = watched.seen[5]
-    assert len(everything) == 80
-    for folds in (watched.seen[:5], watched.seen[6:11]):
+    # Five folds and the whole: p(accept) with a head of closed book beside each, p(sufficient).
+    assert len(watched.seen) == 18
+    everything = watched.seen[10]
+    assert len(everything) == 80 and watched.seen[11] == watched.seen[17] == everything
+    for folds in (watched.seen[:10:2], watched.seen[1:10:2], watched.seen[12:17]):
         left_out = [everything - seen for seen in folds]
         # Were threads of one question parted, less than a fifth would be absent from each fold.
         assert [len(one) for one in left_out] == [16] * 5
@@ -90,9 +91,19 @@ def test_every_question_is_held_out_once_and_whole(watched: Watched) -> None:
 def test_a_wrong_answer_weighs_what_it_costs(watched: Watched) -> None:
     records = practice()
     train_feature_critic(records, CriticRecipe(PLAIN.accept, PLAIN.sufficient, accept_weight=4.0))
-    labels = [row.label for row in training_rows(records, "accept")]
-    assert list(watched.weights[5]) == [1.0 if label else 4.0 for label in labels]
-    assert set(watched.weights[11]) == {1.0}  # sufficiency has no such cost
+    in_order = sorted(records, key=lambda record: (record.thread_id, record.state.round))
+    rows = training_rows(in_order, "accept")
+    assert list(watched.weights[10]) == [1.0 if row.label else 4.0 for row in rows]
+    closed = [row for row in rows if row.record.state.round == 0]
+    assert list(watched.weights[11]) == [1.0 if row.label else 4.0 for row in closed]
+    assert set(watched.weights[17]) == {1.0}  # sufficiency has no such cost
+
+
+def test_too_few_closed_book_answers_have_no_head_of_their_own() -> None:
+    later = [record for record in practice() if record.state.round or record.group[-2:] == "1?"]
+    made = train_feature_critic(later, PLAIN)
+    assert made.accept.closed_book is None
+    assert train_feature_critic(practice(), PLAIN).accept.closed_book is not None
 
 
 def test_what_training_adds_is_never_scored() -> None:
