@@ -1,6 +1,9 @@
 """A loopback HTTP server that answers, or fails to, as the name of the requested model says.
 
 It speaks HTTP by hand, so that it can break off anywhere; it keeps every request it has read.
+
+Beside the names in `BEHAVIORS` there are `slow:SECONDS`, `endless`, and `in-turn:A,B,C`, which
+behaves like A at the first request for that model, then like B, and from then on like C.
 """
 
 from __future__ import annotations
@@ -8,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -46,21 +50,40 @@ def text_choice(**changes: Any) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Seen:
-    """One request as it arrived."""
+    """One request as it arrived; `at` is in monotonic seconds."""
 
     path: str
     headers: dict[str, str]
     body: dict[str, Any]
+    at: float = field(default_factory=time.monotonic)
 
 
 @dataclass
 class Upstream:
-    """The running server."""
+    """The running server.
+
+    Attributes:
+        script: how models behave that do not do what their name says; may be changed at any time.
+    """
 
     base_url: str = ""
     seen: list[Seen] = field(default_factory=list)
     open_connections: int = 0
     bytes_sent: int = 0
+    script: dict[str, str] = field(default_factory=dict)
+
+    def count(self, model: str) -> int:
+        """How many requests came for a model."""
+        return sum(seen.body["model"] == model for seen in self.seen)
+
+    def wanted(self, model: str) -> str:
+        """How the model behaves at the request that came last."""
+        wanted = self.script.get(model, model)
+        name, _, turns = wanted.partition(":")
+        if name != "in-turn":
+            return wanted
+        each = turns.split(",")
+        return each[min(self.count(model), len(each)) - 1]
 
 
 Answer = bytes | None
@@ -220,9 +243,14 @@ async def running_upstream(port: int = 0) -> AsyncIterator[Upstream]:
         try:
             seen = await _read(reader)
             upstream.seen.append(seen)
-            if seen.body["model"] == "endless":
+            wanted = upstream.wanted(seen.body["model"])
+            if wanted == "endless":
                 await _send_for_ever(writer, upstream)
-            answer = behave(seen, seen.body["model"])
+            if wanted.startswith("slow:"):
+                if await _left_within(reader, float(wanted.removeprefix("slow:"))):
+                    return
+                wanted = "ok"
+            answer = behave(seen, wanted)
             if answer is None:
                 await reader.read()
             else:
@@ -238,6 +266,16 @@ async def running_upstream(port: int = 0) -> AsyncIterator[Upstream]:
     upstream.base_url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
     async with server:
         yield upstream
+
+
+async def _left_within(reader: asyncio.StreamReader, seconds: float) -> bool:
+    """Whether the client leaves before so much time has passed."""
+    try:
+        async with asyncio.timeout(seconds):
+            await reader.read()
+    except TimeoutError:
+        return False
+    return True
 
 
 async def _send_for_ever(writer: asyncio.StreamWriter, upstream: Upstream) -> None:
