@@ -13,8 +13,8 @@ from typing import Any
 __all__ = ["DONE", "Bytes", "RawServer", "answering", "chunk", "event", "head", "spoken"]
 
 Bytes = Sequence[bytes | float | EllipsisType]
-"""What is sent for one request: bytes, pauses in seconds, and `...`, which waits until the client has
-left; then the connection ends."""
+"""What is sent for one request: bytes, pauses in seconds, and `...`, which waits until the client
+has left; then the connection ends."""
 
 DONE = b"data: [DONE]\n\n"
 
@@ -85,8 +85,8 @@ async def answering(script: Bytes | Callable[[int], Bytes]) -> AsyncIterator[Raw
             running.bodies.append(await _read(reader))
             says = script(len(running.bodies) - 1) if callable(script) else script
             await _send(running, says, reader, writer)
-        except (ConnectionError, asyncio.IncompleteReadError):
-            pass
+        except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            pass  # a cancelled connection is nothing that asyncio's server should report
         finally:
             running.open -= 1
             writer.close()

@@ -1,4 +1,4 @@
-"""F04: a hang before the answer costs the deadline and a tenth of a second, and leaves nothing open."""
+"""F04: a hang before the answer costs the deadline and a tenth of a second, and nothing is left."""
 
 from __future__ import annotations
 
