@@ -235,6 +235,8 @@ class _Inflater:
         self._inflater = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)
 
     def unpacked(self, piece: bytes) -> bytes:
+        if self._inflater.eof:  # what follows the end would only be gathered
+            return b""
         try:
             found = self._inflater.decompress(piece, self._room + 1)
         except zlib.error as error:

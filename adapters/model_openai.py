@@ -25,7 +25,7 @@ MAX_BODY_BYTES = 16 * 1024 * 1024
 IDLE_TIMEOUT_S = 15.0
 # Each token of a stream comes in an envelope that is as large as itself.
 _STREAM_OVERHEAD = 4
-_MOST_MENDINGS = 4
+_MOST_MENDINGS = 6
 
 
 class OpenAIModel:
