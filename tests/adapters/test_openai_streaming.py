@@ -213,7 +213,7 @@ async def test_a_stop_leaves_the_stream_and_frees_the_endpoint() -> None:
 
 
 async def test_one_of_two_answers_is_stopped_and_the_other_goes_on() -> None:
-    says = [
+    says: Bytes = [
         HEAD,
         delta(0, content="um"),
         delta(1, content="Paris"),

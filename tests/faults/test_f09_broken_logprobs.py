@@ -168,7 +168,7 @@ async def test_lists_side_by_side_are_no_better_trusted(logprobs: Any) -> None:
     judged_soundly(answer)
 
 
-NUMBERS = (
+NUMBERS: tuple[Any, ...] = (
     NAN, INF, -INF, 0.1, 0.0, -0.0, -1e-300, -1e300, -9999.0, -5e3, None, "x", True, [], 10**400,
 )  # fmt: skip
 
