@@ -13,7 +13,8 @@ from ..router.errors import DeadlineExceeded, UpstreamError, UpstreamRefused
 from ..router.evidence import Generation
 from ..router.protocols import Completion, ModelCall, OnTokens
 from ..router.requests import Stop
-from .http_upstream import HttpAnswer, HttpUpstream
+from .http_answer import HttpAnswer
+from .http_upstream import HttpUpstream
 from .openai_request import Dialect, is_about_n, mended, request_body
 from .openai_stream import StreamedAnswer, StreamReading, looks_like_events, read_events
 from .openai_wire import parse_completion

@@ -19,7 +19,7 @@ from surefoot.router.requests import Continue, PrefixVerdict, Stop
 from ..contract.model_suite import CALL as CAPITAL
 from ..contract.model_suite import STORY
 from ..local_models import smollm2_server
-from .raw_upstream import DONE, Bytes, RawServer, answering, event, head, spoken
+from .raw_upstream import DONE, Bytes, RawServer, answering, chunk, event, head, spoken
 
 KEY = "sk-very-secret-key-0123456789"
 CHAT = ModelCall(Prompt(messages=(Message("user", "Capital of France?"),)), top_logprobs=1)
@@ -413,3 +413,39 @@ async def test_a_real_stream_that_is_left_frees_its_slot() -> None:
 async def test_an_empty_stream_is_no_answer() -> None:
     with pytest.raises(UpstreamMalformed, match="without any choices"):
         await stream([HEAD, DONE])
+
+
+@pytest.mark.parametrize("ends", [True, False], ids=["ended", "left open"])
+async def test_a_stream_read_to_its_end_leaves_a_connection_for_the_next(ends: bool) -> None:
+    """As with TLS, where a new connection is dear; here without, since only the reading matters."""
+    connections: list[int] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connections.append(0)
+        try:
+            while True:
+                asked = (await reader.readuntil(b"\r\n\r\n")).lower()
+                size = int(asked.partition(b"content-length:")[2].partition(b"\r\n")[0])
+                await reader.readexactly(size)
+                connections[-1] += 1
+                parts = [chunk(each) for each in EVENTS]
+                writer.write(head("Transfer-Encoding: chunked") + b"".join(parts))
+                if ends:
+                    writer.write(chunk(b""))
+                await writer.drain()
+        except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
+            writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        model = OpenAIModel(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1", "m")
+        upstream = model._upstream
+        upstream.reuses_streams = True
+        del upstream._stream_headers["Connection"]
+        began = time.monotonic()
+        for _ in range(3):
+            (answer,) = (await model.generate(CHAT, watching([]))).generations
+            assert answer.text == "It is Paris."
+        assert time.monotonic() - began < 1.0  # an end that does not come is not waited for
+        await model.aclose()
+    assert connections == ([3] if ends else [1, 1, 1])
