@@ -85,6 +85,8 @@ def take(
 ) -> None:
     """Write the outcome of `request` into the state and the evidence."""
     outcome = reply.outcome
+    if reply.degraded:
+        state.degraded += [words for words in reply.degraded if words not in state.degraded]
     if isinstance(request, Draft):
         state.phase = "assess"
         _take_draft(plan, state, evidence, request, reply)
