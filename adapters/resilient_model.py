@@ -68,7 +68,7 @@ def resilient(
     if settings.hedge is not None:
         model = HedgingModel(model, HedgeTimer(settings.hedge), counts, clock=clock)
     if settings.bulkhead is not None:
-        model = BulkheadModel(model, Bulkhead(settings.bulkhead, name), counts)
+        model = BulkheadModel(model, Bulkhead(settings.bulkhead, name, clock), counts)
     if settings.breaker is not None:
         breaker = TierBreaker(settings.breaker, clock, rng)
         model = BreakerModel(model, breaker, name, counts, clock=clock)

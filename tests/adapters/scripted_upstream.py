@@ -17,6 +17,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
+from urllib.parse import unquote
 
 __all__ = ["Seen", "Upstream", "chat_choice", "running_upstream", "text_choice"]
 
@@ -130,7 +131,7 @@ def status(seen: Seen, argument: str) -> Answer:
 
 
 def limited(seen: Seen, argument: str) -> Answer:
-    headers = [f"Retry-After: {argument}"] if argument else []
+    headers = [f"Retry-After: {unquote(argument)}"] if argument else []
     return http(429, error("slow down"), *headers)
 
 
