@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from surefoot.graphs.config import Built, build
 from surefoot.graphs.places import Places, Surroundings
 from surefoot.graphs.settings import parse_settings
 
-__all__ = ["deployed"]
+__all__ = ["Tier", "configuration", "deployed"]
 
 _TIER = """
 [[tiers]]
@@ -24,7 +25,7 @@ _REST = """
 [retrieval]
 enabled = false
 [history]
-url = "none"
+url = "{history}"
 [policy]
 thresholds = {{ {thresholds} }}
 [budget]
@@ -33,38 +34,43 @@ deadline_s = {deadline_s}
 {resilience}
 """
 
+Tier = tuple[str, str, str]
+"""Name, model and base URL."""
 
-@asynccontextmanager
-async def deployed(
-    folder: Path,
-    *tiers: tuple[str, str, str],
+
+def configuration(
+    *tiers: Tier,
     resilience: str = "",
     deadline_s: float = 5.0,
-    threshold: float = 0.5,
+    thresholds: str | None = None,
     contexts: dict[str, int] | None = None,
-    more: str = "",
-) -> AsyncIterator[Built]:
-    """A built deployment, closed at the end.
+    history: str = "none",
+) -> str:
+    """The TOML of a deployment.
 
     Args:
-        tiers: name, model and base URL of each, cheapest first.
+        tiers: cheapest first.
         resilience: lines of its table.
-        threshold: of every tier; the scripted answers' perplexity is about .69.
+        thresholds: 0.5 for every tier where None; the scripted answers' perplexity is about .69.
         contexts: by tier name, 2048 where none is given.
-        more: further tables.
     """
     known = contexts or {}
     text = "".join(
         _TIER.format(name=name, model=model, url=url, context=known.get(name, 2048))
         for name, model, url in tiers
     )
-    text += _REST.format(
-        thresholds=", ".join(f"{name} = {threshold}" for name, _, _ in tiers),
-        deadline_s=deadline_s,
-        resilience=resilience,
+    if thresholds is None:
+        thresholds = ", ".join(f"{name} = 0.5" for name, _, _ in tiers)
+    return text + _REST.format(
+        thresholds=thresholds, deadline_s=deadline_s, resilience=resilience, history=history
     )
+
+
+@asynccontextmanager
+async def deployed(folder: Path, *tiers: Tier, **how: Any) -> AsyncIterator[Built]:
+    """A built deployment, closed at the end; `how` as for `configuration`."""
     around = Surroundings(folder, Places(folder / "cache", folder / "data"), {})
-    built = build(parse_settings(text + more), around)
+    built = build(parse_settings(configuration(*tiers, **how)), around)
     try:
         yield built
     finally:
