@@ -192,7 +192,8 @@ def main() -> None:
         finally:
             endpoint.kill()
     bare = found["bare httpx"]
-    print(f"{'':30} {'min':>7} {'median':>7} {'over bare, min':>15} {'median':>7}   ms of CPU a call")
+    heads = f"{'':30} {'min':>7} {'median':>7} {'over bare, min':>15} {'median':>7}"
+    print(f"{heads}   ms of CPU a call")
     for name, values in found.items():
         over = [value - base for value, base in zip(values, bare, strict=True)]
         print(

@@ -10,6 +10,7 @@ import random
 import time
 from collections import Counter
 from pathlib import Path
+from statistics import median
 
 import pytest
 
@@ -79,9 +80,9 @@ async def test_nothing_grows(tmp_path: Path, redis_url: str) -> None:
             assert ends[Action.ANSWER] > 10 * SOAK_S and ends[Action.ABSTAIN] > 0
             third = len(sizes) // 3
             print(ends, sizes[::6], tasks[::6], opened[::6])
-            assert max(tasks[-third:]) <= max(tasks[third:-third]) + 4
-            # Pools of connections fill up; after that nothing may be added.
-            assert max(opened[-third:]) <= max(opened[third:-third]) + 4
+            # Pools of connections fill up at first; after that nothing may be added.
+            for counted in (tasks, opened):
+                assert median(counted[-third:]) <= median(counted[third:-third]) + 4
             assert slope_mb_per_minute(sizes[third:]) < 3.0
 
 
