@@ -9,9 +9,9 @@ import asyncio
 import ipaddress
 import zlib
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import aclosing, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from http.cookiejar import CookieJar
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from ..router.errors import (
     ConfigurationError,
@@ -20,6 +20,7 @@ from ..router.errors import (
     UpstreamTruncated,
     UpstreamUnavailable,
 )
+from .http_exchange import HttpExchange
 
 if TYPE_CHECKING:
     import httpx
@@ -94,14 +95,13 @@ class HttpUpstream:
             content=content,
             headers=self._stream_headers if streams else None,
         )
-        try:
-            response = await client.send(request, stream=True)
-        except self._httpx.HTTPError as error:
-            raise self._unavailable(error) from error
-        try:
-            yield HttpAnswer(response, self._name, self._httpx.HTTPError)
-        finally:
-            await response.aclose()
+        async with AsyncExitStack() as stack:
+            exchange = HttpExchange(client, request)
+            try:
+                head = await stack.enter_async_context(exchange)
+            except self._httpx.HTTPError as error:
+                raise self._unavailable(error) from error
+            yield HttpAnswer(head, exchange, self._name, self._httpx.HTTPError)
 
     def without_secret(self, data: bytes) -> bytes:
         """The bytes with the key blotted out, should the endpoint repeat it."""
@@ -166,12 +166,18 @@ class _NoCookies(CookieJar):
 class HttpAnswer:
     """The answer to one request, of which the head has come."""
 
-    def __init__(self, response: httpx.Response, name: str, failure: type[httpx.HTTPError]) -> None:
-        self._response = response
+    def __init__(
+        self,
+        head: httpx.Response,
+        exchange: HttpExchange,
+        name: str,
+        failure: type[httpx.HTTPError],
+    ) -> None:
+        self._exchange = exchange
         self._name = name
         self._failure = failure
-        self.status = response.status_code
-        self.headers: Mapping[str, str] = response.headers
+        self.status = head.status_code
+        self.headers: Mapping[str, str] = head.headers
 
     async def body(self, most_bytes: int) -> bytes:
         """The whole body, unpacked; raises UpstreamMalformed where it is larger than that."""
@@ -190,9 +196,8 @@ class HttpAnswer:
         """
         inflater = self._inflater(most_bytes)
         size = 0
-        received = cast("AsyncGenerator[bytes, None]", self._response.aiter_raw())
         try:
-            async with aclosing(received) as raw:
+            async with aclosing(self._exchange.pieces()) as raw:
                 async for piece in raw:
                     if inflater is not None:
                         piece = inflater.unpacked(piece)
