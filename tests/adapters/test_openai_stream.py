@@ -135,7 +135,13 @@ async def test_an_endpoint_that_does_not_stream_is_asked_without() -> None:
 @pytest.mark.parametrize("end", ["\n\n", "\r\n\r\n", "\r\r"])
 async def test_line_ends_and_comments_change_nothing(end: str) -> None:
     plain = answer_events("Paris is a city.")
-    noisy = [": keep-alive", *plain[:2], ": keep-alive", 'data: {"choices": null}', *plain[2:]]
+    noisy: list[dict[str, Any] | str] = [
+        ": keep-alive",
+        *plain[:2],
+        ": keep-alive",
+        'data: {"choices": null}',
+        *plain[2:],
+    ]
     assert await streamed(events(*noisy, end=end)) == await streamed(events(*plain))
 
 

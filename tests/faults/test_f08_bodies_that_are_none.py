@@ -26,7 +26,20 @@ PLAIN = json.dumps(
     {"choices": [chat_choice()], "usage": {"prompt_tokens": 3, "completion_tokens": 2}}
 ).encode()
 STREAM = events(*answer_events("Paris is a city."))
-VALUES = [None, [], {}, 0, -1, 1e308, True, "", "x", [[]], {"content": []}, float("nan")]
+VALUES: list[object] = [
+    None,
+    [],
+    {},
+    0,
+    -1,
+    1e308,
+    True,
+    "",
+    "x",
+    [[]],
+    {"content": []},
+    float("nan"),
+]
 
 
 @pytest.mark.parametrize(
