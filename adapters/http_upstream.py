@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import re
 import zlib
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
@@ -35,6 +36,7 @@ _MOST_IDLE = 64
 _ENCODINGS = frozenset({"", "identity", "gzip", "deflate"})
 # Keys of local servers are often a word like "none", which an answer may well contain.
 _SHORTEST_SECRET = 8
+_SECRET_NAME = re.compile(r"key|token|secret|password|signature|^sig$", re.IGNORECASE)
 _STREAM_HEADERS = {"Accept": "text/event-stream", "Accept-Encoding": "identity"}
 
 
@@ -62,7 +64,8 @@ class HttpUpstream:
         self._headers = {"Content-Type": "application/json", "Accept-Encoding": "gzip"}
         if api_key:
             self._headers["Authorization"] = f"Bearer {_checked_key(api_key)}"
-        self._secret = api_key if api_key and len(api_key) >= _SHORTEST_SECRET else None
+        candidates = (api_key or "", *_secrets_of(self._url))
+        self._secrets = tuple(each for each in candidates if len(each) >= _SHORTEST_SECRET)
         self._urls: dict[str, httpx.URL] = {}
         self._client: httpx.AsyncClient | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -105,13 +108,17 @@ class HttpUpstream:
 
     def without_secret(self, data: bytes) -> bytes:
         """The bytes with the key blotted out, should the endpoint repeat it."""
-        return data if self._secret is None else data.replace(self._secret.encode(), b"***")
+        for secret in self._secrets:
+            data = data.replace(secret.encode(), b"***")
+        return data
 
     def silence(self, error: UpstreamError) -> None:
         """Blot the key out of the error's message, however it was spelled on the wire."""
         said = str(error)
-        if self._secret is not None and self._secret in said:
-            error.args = (said.replace(self._secret, "***"),)
+        for secret in self._secrets:
+            said = said.replace(secret, "***")
+        if said != str(error):
+            error.args = (said,)
 
     async def aclose(self) -> None:
         """Close the connections. The next request would open new ones."""
@@ -195,14 +202,16 @@ class HttpAnswer:
             UpstreamTruncated: it broke off.
         """
         inflater = self._inflater(most_bytes)
-        size = 0
+        size = packed_size = 0
         try:
             async with aclosing(self._exchange.pieces()) as raw:
                 async for piece in raw:
+                    # Packed bytes count as well: any number of them may unpack to nothing.
+                    packed_size += len(piece)
                     if inflater is not None:
                         piece = inflater.unpacked(piece)
                     size += len(piece)
-                    if size > most_bytes:
+                    if max(size, packed_size) > most_bytes:
                         raise _too_large(self._name, most_bytes)
                     yield piece
         except self._failure as error:
@@ -271,6 +280,12 @@ def _checked_url(base_url: str) -> httpx.URL:
             field="base_url",
         )
     return url
+
+
+def _secrets_of(url: httpx.URL) -> list[str]:
+    """The password in a URL, and the parameters that are named like keys."""
+    named = [value for name, value in url.params.multi_items() if _SECRET_NAME.search(name)]
+    return [url.password, *named]
 
 
 def _checked_key(key: str) -> str:

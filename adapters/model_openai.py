@@ -131,7 +131,7 @@ class OpenAIModel:
         try:
             together = await self._ask(call, call.n, 0, on_tokens)
         except UpstreamRefused as error:
-            if not is_about_n(str(error)):
+            if type(error) is not UpstreamRefused or not is_about_n(str(error)):
                 raise
             self._dialect = replace(self._dialect, takes_n=False)
             return await self._one_by_one(call, 0, on_tokens)
@@ -175,7 +175,7 @@ class OpenAIModel:
             except UpstreamRefused as error:
                 # Another request may have learned it meanwhile.
                 better = mended(dialect, call, str(error), streams=streams)
-                if better is None:
+                if better is None or type(error) is not UpstreamRefused:
                     raise
                 self._dialect = better
         return await self._ask_once(call, n, place, on_tokens, self._dialect)

@@ -8,8 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ..router.errors import UpstreamRefused
+from ..router.errors import UpstreamMalformed, UpstreamRefused
 from ..router.protocols import CallOptions, Message, ModelCall
+from .openai_wire import parse_json
+from .upstream_status import short
 
 __all__ = ["PLAIN", "Dialect", "is_about_n", "mended", "request_body"]
 
@@ -99,10 +101,10 @@ def request_body(
 ) -> bytes:
     """The JSON of one request, for `n` answers of which the first is answer `place` of the call.
 
-    A caller's own messages and options are not parsed but put in as they came.
+    A caller's own messages and options are put in as they came, once they are known to be JSON.
 
     Raises:
-        UpstreamRefused: options that this request cannot carry.
+        UpstreamRefused: options that this request cannot carry, or a text of them that is no JSON.
     """
     body: dict[str, Any] = {"model": model, dialect.limit_field: call.max_tokens}
     if dialect.takes_temperature:
@@ -138,7 +140,7 @@ def _messages(messages: tuple[Message, ...]) -> str:
     written = [
         json.dumps({"role": each.role, "content": each.content}, ensure_ascii=False)
         if each.raw is None
-        else each.raw
+        else _checked("a message", each.raw)
         for each in messages
     ]
     return f', "messages": [{", ".join(written)}]'
@@ -154,17 +156,27 @@ def _options(call: ModelCall) -> str:
             "which have none",
             reach="not_sent",
         )
-    given = {
+    texts = {
         "tools": options.tools,
         "tool_choice": options.tool_choice,
         "response_format": options.response_format,
     }
+    given = {key: _checked(key, text) for key, text in texts.items() if text is not None}
     if options.parallel_tool_calls is not None:
         given["parallel_tool_calls"] = json.dumps(options.parallel_tool_calls)
     given |= {key: json.dumps(value) for key, value in _others(options).items()}
-    return "".join(
-        f", {json.dumps(key)}: {value}" for key, value in given.items() if value is not None
-    )
+    return "".join(f", {json.dumps(key)}: {value}" for key, value in given.items())
+
+
+def _checked(what: str, text: str) -> str:
+    """The text, if it is one JSON value: anything else could add fields of its own."""
+    try:
+        parse_json(what, text.encode("utf-8", "surrogatepass"))
+    except UpstreamMalformed as error:
+        raise UpstreamRefused(
+            f"{what} of the request is no JSON: {short(text)}", reach="not_sent"
+        ) from error
+    return text
 
 
 def _others(options: CallOptions) -> Mapping[str, Any]:

@@ -91,7 +91,8 @@ class StreamedAnswer:
         try:
             self.take(event)
         except UpstreamMalformed as error:
-            raise self._broken_off("inside a chunk") from error
+            if not self.is_whole:
+                raise self._broken_off("inside a chunk") from error
 
     def completion(self) -> Completion:
         """All answers, once the stream is at its end.
@@ -211,10 +212,14 @@ def looks_like_events(body: bytes) -> bool:
 def read_events(body: bytes, streamed: StreamedAnswer) -> Completion:
     """The answers in a stream that came as one body. Raises as `StreamedAnswer`."""
     parser = EventParser()
-    for event in parser.feed(body):
-        streamed.take(event)
-        if streamed.is_stopped:
-            return streamed.completion()
-    for event in parser.finish():
-        streamed.take_last(event)
+    try:
+        for event in parser.feed(body):
+            streamed.take(event)
+            if streamed.is_stopped:
+                return streamed.completion()
+        for event in parser.finish():
+            streamed.take_last(event)
+    except UpstreamError:
+        if not streamed.is_whole:
+            raise
     return streamed.completion()

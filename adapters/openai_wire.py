@@ -117,7 +117,8 @@ def generation_of(model: str, written: Written) -> Generation:
         text, finish = written.refusal, "content_filter"
     if calls and finish == "stop":  # a forced tool ends as if it were a text
         finish = "tool_calls"
-    if text is None and not calls and finish not in ("tool_calls", "content_filter"):
+    is_wordless = written.is_reasoned or finish in ("tool_calls", "content_filter")
+    if text is None and not calls and not is_wordless:
         raise UpstreamMalformed(f"{model} sent a choice whose text is None")
     text = encodable(text or "")
     return Generation(text.strip(), _tokens_of(text, written), finish, calls)

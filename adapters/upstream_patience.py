@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-__all__ = ["retry_after_s", "should_retry", "wait_s"]
+__all__ = ["retry_after_s", "should_retry", "wait_in_words_s", "wait_s"]
 
 # Delays, most specific first: OpenAI and Azure give milliseconds beside the rounded seconds.
 _MILLISECONDS = ("retry-after-ms", "x-ms-retry-after-ms")
@@ -25,6 +25,12 @@ _DURATION = re.compile(
     r"(?:(?P<days>\d+)d)?(?:(?P<hours>\d+)h)?(?:(?P<minutes>\d+)m(?!s))?"
     r"(?:(?P<seconds>\d+(?:\.\d+)?)s)?(?:(?P<milliseconds>\d+(?:\.\d+)?)ms)?",
     re.ASCII,
+)
+# OpenAI and Groq ("try again in 6m0s"), Azure ("retry after 6 seconds"), Gemini (a field).
+_IN_WORDS = re.compile(
+    r"(?:try again in|retry (?:in|after)|retryDelay\"\s*:\s*\")\s*"
+    r"(?:(\d+(?:\.\d+)?) (seconds?|milliseconds?)\b|((?:\d+(?:\.\d+)?(?:d|h|ms?|s))+))",
+    re.IGNORECASE | re.ASCII,
 )
 _UNITS_S = {"days": 86400.0, "hours": 3600.0, "minutes": 60.0, "seconds": 1.0, "milliseconds": 1e-3}
 _SECONDS_SINCE_EPOCH, _MILLISECONDS_SINCE_EPOCH = 1e9, 1e12  # smaller numbers are delays
@@ -68,6 +74,17 @@ def retry_after_s(header: str | None, now: float) -> float | None:
     return _first(header, now, (_number, _until_date))
 
 
+def wait_in_words_s(text: str) -> float | None:
+    """Seconds that an error's words ask for, as `try again in 20s`; None where they say nothing."""
+    found = _IN_WORDS.search(text)
+    if found is None:
+        return None
+    number, unit, duration = found.groups()
+    if number is None:
+        return _wait(_duration(duration.lower(), 0.0))
+    return _wait(float(number) * (1e-3 if unit.lower().startswith("milli") else 1.0))
+
+
 def should_retry(headers: Mapping[str, str]) -> bool | None:
     """What `x-should-retry` says; None where it is absent or neither true nor false."""
     return {"true": True, "false": False}.get(headers.get("x-should-retry", "").strip().lower())
@@ -98,8 +115,11 @@ def _sent_at(headers: Mapping[str, str]) -> float | None:
 
 
 def _number(text: str | None, now: float = 0.0) -> float | None:
+    # Python reads 1_000 and digits of any script as well.
+    if text is None or "_" in text or not text.isascii():
+        return None
     try:
-        return None if text is None else float(text)
+        return float(text)
     except ValueError:
         return None
 

@@ -120,9 +120,7 @@ async def measure(base_url: str, calls: int, rounds: int) -> dict[str, list[floa
         return (await client.post(f"{base_url}/chat/completions", content=body)).content
 
     async def with_json() -> object:
-        return json.loads(
-            (await client.post(f"{base_url}/chat/completions", content=body)).content
-        )
+        return json.loads((await client.post(f"{base_url}/chat/completions", content=body)).content)
 
     ways: dict[str, Way] = {
         "bare httpx": bare,
@@ -192,8 +190,9 @@ def main() -> None:
         finally:
             endpoint.kill()
     bare = found["bare httpx"]
-    heads = f"{'':30} {'min':>7} {'median':>7} {'over bare, min':>15} {'median':>7}"
-    print(f"{heads}   ms of CPU a call")
+    print(
+        f"{'':30} {'min':>7} {'median':>7} {'over bare, min':>15} {'median':>7}   ms of CPU a call"
+    )
     for name, values in found.items():
         over = [value - base for value, base in zip(values, bare, strict=True)]
         print(
