@@ -21,6 +21,8 @@ __all__ = ["RetryingModel"]
 
 _LOG = logging.getLogger(__name__)
 
+_LEAST_S = 0.02  # that must be left for an attempt to be worth waiting for
+
 
 class RetryingModel(ModelAround):
     """A `Model` around another. Counts `retried` and `out_of_budget`.
@@ -95,7 +97,7 @@ class RetryingModel(ModelAround):
         left = settings.longest_patience_s
         if call.timeout_s is not None:
             left = call.timeout_s - (self._clock() - began)
-        if wait >= left:
+        if wait + _LEAST_S >= left:
             return None
         if not self._budget.take():
             self._counts["out_of_budget"] += 1
