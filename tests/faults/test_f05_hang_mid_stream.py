@@ -45,7 +45,7 @@ async def test_the_idle_timeout_fires_and_the_socket_is_released() -> None:
         async with FaultProxy(server.port, Fault(cut_after=cut, black_hole=True)) as proxy:
             url = f"http://127.0.0.1:{proxy.port}/v1"
             model = OpenAIModel(url, "m", idle_timeout_s=IDLE_S)
-            spent = []
+            spent: list[float] = []
             while not spent or (min(spent) >= IDLE_S + 0.1 and len(spent) < 3):
                 began = time.monotonic()
                 with pytest.raises(UpstreamTruncated, match=r"stood still for 0\.2 s") as caught:

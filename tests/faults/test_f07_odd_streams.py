@@ -125,7 +125,8 @@ async def test_a_stream_without_an_answer_is_none(
 
 
 async def test_keep_alives_without_end_cost_the_deadline() -> None:
-    endless: list[bytes | float] = [HEAD, *([b": ping\n\n", 0.02] * 100)]
+    ping: list[bytes | float] = [b": ping\n\n", 0.02]
+    endless = [HEAD, *ping * 100]
     with pytest.raises(DeadlineExceeded):
         await streamed(endless, timeout_s=0.3)
 
