@@ -5,9 +5,10 @@ from __future__ import annotations
 import zlib
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from ..router.errors import UpstreamMalformed, UpstreamTruncated
+from .http_exchange import HttpExchange
 
 if TYPE_CHECKING:
     import httpx
@@ -20,12 +21,18 @@ _ENCODINGS = frozenset({"", "identity", "gzip", "deflate"})
 class HttpAnswer:
     """The answer to one request, of which the head has come."""
 
-    def __init__(self, response: httpx.Response, name: str, failure: type[httpx.HTTPError]) -> None:
-        self._response = response
+    def __init__(
+        self,
+        head: httpx.Response,
+        exchange: HttpExchange,
+        name: str,
+        failure: type[httpx.HTTPError],
+    ) -> None:
+        self._exchange = exchange
         self._name = name
         self._failure = failure
-        self.status = response.status_code
-        self.headers: Mapping[str, str] = response.headers
+        self.status = head.status_code
+        self.headers: Mapping[str, str] = head.headers
 
     async def body(self, most_bytes: int) -> bytes:
         """The whole body, unpacked; raises UpstreamMalformed where it is larger than that."""
@@ -44,9 +51,8 @@ class HttpAnswer:
         """
         inflater = self._inflater(most_bytes)
         size = packed_size = 0
-        received = cast("AsyncGenerator[bytes, None]", self._response.aiter_raw())
         try:
-            async with aclosing(received) as raw:
+            async with aclosing(self._exchange.pieces()) as raw:
                 async for piece in raw:
                     # Packed bytes count as well: any number of them may unpack to nothing.
                     packed_size += len(piece)

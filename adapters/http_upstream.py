@@ -9,12 +9,13 @@ import asyncio
 import ipaddress
 import re
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from http.cookiejar import CookieJar
 from typing import TYPE_CHECKING, Any
 
 from ..router.errors import ConfigurationError, UpstreamError, UpstreamUnavailable
 from .http_answer import HttpAnswer, said
+from .http_exchange import HttpExchange
 
 if TYPE_CHECKING:
     import httpx
@@ -90,14 +91,13 @@ class HttpUpstream:
             content=content,
             headers=self._stream_headers if streams else None,
         )
-        try:
-            response = await client.send(request, stream=True)
-        except self._httpx.HTTPError as error:
-            raise self._unavailable(error) from error
-        try:
-            yield HttpAnswer(response, self._name, self._httpx.HTTPError)
-        finally:
-            await response.aclose()
+        async with AsyncExitStack() as stack:
+            exchange = HttpExchange(client, request)
+            try:
+                head = await stack.enter_async_context(exchange)
+            except self._httpx.HTTPError as error:
+                raise self._unavailable(error) from error
+            yield HttpAnswer(head, exchange, self._name, self._httpx.HTTPError)
 
     def without_secret(self, data: bytes) -> bytes:
         """The bytes with the key blotted out, should the endpoint repeat it."""

@@ -20,6 +20,8 @@
         │   │   ├── ContentRefused        what this request says
         │   │   └── ContextOverflow       how long this request is
         │   └── UpstreamUnavailable it cannot be reached or is broken at the moment
+        │       ├── CircuitOpen         it failed too often, and is left alone for a while
+        │       └── Overloaded          too many calls of it are under way here
         ├── DeadlineExceeded        the request's time is up
         └── StoreError              a history or index failed; drivers degrade on it
             └── StoreCorrupt        what lies on disk is not what was written
@@ -33,12 +35,14 @@ from typing import Literal
 
 __all__ = [
     "BadInput",
+    "CircuitOpen",
     "ConfigurationError",
     "ContentRefused",
     "ContextOverflow",
     "ContextTooLong",
     "DeadlineExceeded",
     "MissingExtra",
+    "Overloaded",
     "ProfileMismatch",
     "Reach",
     "RunError",
@@ -119,9 +123,14 @@ class BadInput(UsageError):
 
 
 class RunError(SurefootError):
-    """The world failed. The loop retries elsewhere, degrades or abstains; it never guesses."""
+    """The world failed. The loop retries elsewhere, degrades or abstains; it never guesses.
+
+    Attributes:
+        calls: model calls that were made for nothing.
+    """
 
     kind = "run"
+    calls = 1
 
 
 Reach = Literal["unknown", "not_sent", "sent", "answered"]
@@ -205,6 +214,22 @@ class UpstreamUnavailable(UpstreamError):
     """The upstream cannot be reached, or is broken at the moment."""
 
     kind = "unavailable"
+
+
+class CircuitOpen(UpstreamUnavailable):
+    """The upstream failed too often and is not asked; `retry_after_s` says when it will be."""
+
+    kind = "circuit_open"
+    calls = 0
+    reach = "not_sent"
+
+
+class Overloaded(UpstreamUnavailable):
+    """Too many calls of the upstream are under way in this process: this one was not made."""
+
+    kind = "overloaded"
+    calls = 0
+    reach = "not_sent"
 
 
 class DeadlineExceeded(RunError):

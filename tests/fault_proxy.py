@@ -165,8 +165,8 @@ class FaultProxy:
         finally:
             for task in tasks:
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
             _end(to_server, by_reset=False)
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _connected(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         target = self.target

@@ -7,6 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from surefoot.adapters.model_openai import OpenAIModel
 from surefoot.adapters.openai_request import PLAIN, mended, request_body
@@ -138,6 +140,14 @@ def test_a_message_that_is_no_json_is_refused() -> None:
         request_body("m", call)
 
 
+@given(st.text(), st.text())
+def test_any_text_makes_json(question: str, stop: str) -> None:
+    call = ModelCall(Prompt(messages=(Message("user", question),), stop=(stop,)))
+    body = sent(call)
+    assert body["messages"][0]["content"] == question.encode("utf-8", "replace").decode()
+    assert body.get("stop", []) == ([stop.encode("utf-8", "replace").decode()] if stop else [])
+
+
 @pytest.mark.parametrize("text", ["\ud800", "a\x00b", "\u202eright to left", "\U0001f686"])
 def test_any_text_makes_a_request(text: str) -> None:
     messages = (Message("user", text), Message("user", text, json.dumps({"role": "x", "c": text})))
@@ -159,6 +169,17 @@ def test_only_complaints_about_a_field_change_the_dialect() -> None:
         "m answered with status 400: unsupported image type",
     ):
         assert mended(PLAIN, CHAT, complaint, streams=True) is None, complaint
+
+
+async def test_over_a_socket_too() -> None:
+    async with running_upstream() as upstream:
+        model = OpenAIModel(upstream.base_url, "tools")
+        call = with_options(tools=json.dumps(TOOLS), tool_choice='"auto"')
+        found = await model.generate(call)
+        assert found.generations[0].finish_reason == "tool_calls"
+        assert upstream.seen[0].body["tools"] == TOOLS
+        assert upstream.seen[0].body["tool_choice"] == "auto"
+        await model.aclose()
 
 
 async def test_calls_of_tools_come_back() -> None:

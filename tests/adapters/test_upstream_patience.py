@@ -28,6 +28,7 @@ NOW = 1_790_000_000.0  # Mon, 21 Sep 2026 14:13:20 GMT
         ("1e2", 100.0),
         ("1000000000", 1e9),
         ("Mon, 21 Sep 2026 14:13:50 GMT", 30.0),
+        ("Mon, 21 Sep 2026 14:13:50 +0000", 30.0),
         ("Mon, 21 Sep 2026 16:13:50 +0200", 30.0),
         ("Monday, 21-Sep-26 14:13:50 GMT", 30.0),
         ("Mon Sep 21 14:13:50 2026", 30.0),
@@ -48,6 +49,7 @@ NOW = 1_790_000_000.0  # Mon, 21 Sep 2026 14:13:20 GMT
 )
 def test_seconds_and_dates(header: str, expected: float | None) -> None:
     assert retry_after_s(header, NOW) == expected
+    assert retry_after_s(None, NOW) is None
     assert wait_s({"retry-after": header}, NOW) == expected
 
 
