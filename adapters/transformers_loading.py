@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 __all__ = ["transformers_loading"]
 
@@ -17,8 +18,9 @@ _ONE_AT_A_TIME = threading.Lock()
 @contextmanager
 def transformers_loading() -> Iterator[None]:
     """Within it, weights are loaded; others of this process wait, and no progress bar is drawn."""
-    from transformers.utils import logging
+    import transformers
 
+    logging: Any = transformers.utils.logging  # its functions bear no annotations
     with _ONE_AT_A_TIME:
         level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
         logging.set_verbosity_error()
