@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from ..router.budget import NOTHING, Budget, Forecast
 from ..router.critic.run_states import Gold, states_of_result
 from ..router.critic.states import StateRecord
-from ..router.decisions import Action, Attempt, Choice, Decision, Entry, Result
+from ..router.decisions import Action, Choice, Decision, Entry, Result
 from ..router.drive import Clock, drive
 from ..router.errors import SurefootError
 from ..router.forecasts import Fit, call_forecast, draft_fit
@@ -89,14 +89,16 @@ class Practiced:
 
     Attributes:
         states: of all its rounds; () where it failed.
-        attempts: of the same rounds, with their signals.
         problem: why it failed, None where it did not.
+        calls: of models, the last query's included, after which nothing new was found.
+        cost: of the same.
     """
 
     task: Task
     states: tuple[StateRecord, ...]
-    attempts: tuple[Attempt, ...] = ()
     problem: str | None = None
+    calls: int = 0
+    cost: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,17 +163,17 @@ class Practice:
         try:
             result = await drive(run, self.performer, Session(), clock=self.clock)
         except SurefootError as error:
-            return Practiced(task, (), problem=str(error))
+            return Practiced(task, (), str(error))
         problem = _problem(result, task.tier)
         if problem is not None:
-            return Practiced(task, (), problem=problem)
+            return Practiced(task, (), problem, result.calls, result.cost)
         states = states_of_result(
             result,
             task.gold,
             thread=lambda _: task.thread_id,
             models=[tier.model for tier in plan.tiers],
         )
-        return Practiced(task, tuple(states), result.attempts)
+        return Practiced(task, tuple(states), None, result.calls, result.cost)
 
     def _plan(self, tier: int) -> Plan:
         steps = (self.rounds + 2) * _STEPS_A_ROUND
@@ -190,14 +192,16 @@ class Practice:
 
 
 def _through_all_rounds(retrieval: RetrievalPlan) -> RetrievalPlan:
-    return replace(retrieval, stop_unchanged=False)
+    """Without the stops and exchanges that rest on answers: a thread ends where searching does."""
+    return replace(retrieval, stop_unchanged=False, least_gain=None, situated_margin=None)
 
 
 def _problem(result: Result, tier: int) -> str | None:
     """Why the thread is not whole; a search that found nothing new is how threads end."""
-    broken = [words for words in result.degraded if words.startswith(("tier ", "retriever: "))]
-    if broken:
-        return broken[0]
+    for step in result.trail:
+        asked, _, _ = step.request.partition(" ")
+        if asked in ("draft", "retrieve") and step.outcome.startswith("failed ("):
+            return f"{asked} {step.outcome}"
     if any(attempt.tier != tier for attempt in result.attempts):
         return "the question is too long for the tier"
     return None if result.attempts else f"nothing was drafted: {result.reason}"

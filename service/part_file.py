@@ -65,6 +65,16 @@ class PartFile:
             with contextlib.suppress(OSError):  # a full disk; the whole lines before it stay
                 self._file.close()
 
+    def is_of_other_work(self) -> bool:
+        """Whether there are lines, and of other work: they would be lost if this one were begun."""
+        with self._store_errors():
+            if not self.path.stat().st_size:
+                return False
+        try:
+            return bool(json.loads(self._sidecar.read_bytes()) != self._work)
+        except (OSError, ValueError):
+            return True
+
     def lines(self) -> Iterator[tuple[int, Any]]:
         """What an earlier run of the same work left: where each line ends, and what it says.
 

@@ -60,7 +60,8 @@ def command(
     where it has the question, and from the runs themselves.
 
     --json prints {"threads", "states", "failed", "left_out", "went_on_after", "calls", "cost",
-    "out", "outcomes", "seconds"}; left_out counts questions and threads that repeat another.
+    "out", "outcomes", "seconds"}; calls and cost are of this command, failed threads included;
+    left_out counts questions and threads that repeat another.
     """
     from .practice_run import Asked, show_practiced
     from .practice_sources import states_of_history, states_of_runs
@@ -68,6 +69,8 @@ def command(
 
     if from_runs is not None and from_history:
         raise UsageError("give one of --from-runs and --from-history")
+    if target.exists():
+        raise UsageError(f"{target} is there already: name another file, or remove it")
     if outcomes is not None and (from_runs is not None or from_history):
         raise UsageError("--outcomes goes with a practice of your own tiers")
     asked = Asked(

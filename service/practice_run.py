@@ -79,6 +79,8 @@ def write_states(records: Iterable[StateRecord], target: Path) -> None:
     from .part_file import PartFile
 
     with PartFile(target, {"work": "states of recorded runs"}) as part:
+        if part.is_of_other_work():
+            raise UsageError(f"{part.path} is of an unfinished practice; name another --out")
         part.keep(0)
         part.write(b"".join(json_line(state_row(record)) for record in records))
         part.finish()

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..router.errors import UsageError
+from ..router.errors import StoreError, UsageError
 from .common import Choices, built
 from .practice_run import Asked, Done, questions_of
+from .recorded_how import how_recorded
 
 if TYPE_CHECKING:
     from ..graphs.config import Built
@@ -41,19 +42,17 @@ def practice(asked: Asked, choices: Choices) -> Done:
     from ..policies.practicing import Practice, tasks_of
 
     questions = questions_of(asked)
-    if asked.target.exists():
-        raise UsageError(f"{asked.target} is there already: name another file, or remove it")
     rounds = _ROUNDS if asked.rounds is None else asked.rounds
     with built(choices, policy=False) as deployment:
         router, tiers = deployment.router, _tiers(deployment, asked.tiers)
-        if router.plan.retrieval is None and rounds:
-            raise UsageError("there is nothing to search: configure documents, or give --rounds 0")
+        if rounds:
+            _check_searches(deployment)
         if asked.outcomes is not None:
             check_outcomes_hold(router.plan, len(tiers))
         tasks, repeated = tasks_of(questions, tiers)
         work = Practice(router.plan, router.performer, rounds, asked.parallel)
-        how = _how(deployment)
-        with _part(asked.target, how, rounds) as part:
+        how = how_recorded(deployment, rounds)
+        with _part(asked.target, deployment, how, rounds) as part:
             done = _whole_threads(part)
             missing = [task for task in tasks if task.thread_id not in done]
             if missing:
@@ -89,23 +88,41 @@ def _tiers(deployment: Built, wanted: Sequence[str]) -> list[tuple[int, str]]:
     return [(tier, name) for tier, name in enumerate(names) if not wanted or name in wanted]
 
 
-def _how(deployment: Built) -> str:
-    from ..graphs.config import signal_fingerprint
+def _check_searches(deployment: Built) -> None:
+    """Before anything is paid for: every thread would fail at its first search."""
+    if deployment.router.plan.retrieval is None:
+        raise UsageError("there is nothing to search: configure documents, or give --rounds 0")
+    if deployment.retriever is None:
+        raise StoreError("; ".join(deployment.notes) or "the documents cannot be searched")
 
-    critic = deployment.critic
-    version = None if critic is None else critic.version
-    comparers = deployment.router.performer.comparers
-    return signal_fingerprint(deployment.settings, comparers, version)
 
-
-def _part(target: Path, how: str, rounds: int) -> PartFile:
+def _part(target: Path, deployment: Built, how: str, rounds: int) -> PartFile:
     from .part_file import PartFile
 
-    return PartFile(target, {"work": "practice", "how": how, "rounds": rounds})
+    found = deployment.retriever
+    work = {
+        "work": "practice",
+        "how": how,
+        "rounds": rounds,
+        "queries": deployment.settings.retrieval.queries,
+        "tiers": [[tier.name, tier.model, tier.base_url] for tier in deployment.settings.tiers],
+        "documents": None if found is None else found.fingerprint,
+    }
+    return PartFile(target, work)
 
 
 def _whole_threads(part: PartFile) -> dict[str, int]:
-    """Threads that an interrupted run has written whole, by id, with their number of states."""
+    """Threads that an interrupted run has written whole, by id, with their number of states.
+
+    Raises:
+        UsageError: they were written with other models, documents or settings; they cost money,
+            and are left as they are.
+    """
+    if part.is_of_other_work():
+        raise UsageError(
+            f"{part.path} was begun with other models, documents, rounds or settings; go on with "
+            "those, name another --out, or remove it"
+        )
     whole: dict[str, int] = {}
     kept, seen, thread = 0, 0, None
     for end, row in part.lines():
@@ -151,6 +168,8 @@ class _Session:
         from ..router.tables import json_line
         from .streams import say
 
+        self.calls += practiced.calls
+        self.cost += practiced.cost
         if practiced.problem is not None:
             self.failed += 1
             if self.failed <= _SHOWN_PROBLEMS:
@@ -159,8 +178,6 @@ class _Session:
         rows = [state_row(record) for record in practiced.states]
         self.part.write(b"".join(json_line({**row, _SIZE: len(rows)}) for row in rows))
         self.states += len(rows)
-        self.calls += sum(row.get("calls", 0) for row in rows)
-        self.cost += sum(row.get("cost", 0.0) for row in rows)
 
 
 def _announce(work: Practice, tasks: Sequence[Task], asked: Asked, done: int) -> None:

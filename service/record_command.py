@@ -10,6 +10,7 @@ import click
 from ..router.errors import ConfigurationError
 from .common import Choices, built
 from .options import config_option, docs_option, json_option
+from .recorded_how import how_recorded
 
 __all__ = ["command"]
 
@@ -37,7 +38,6 @@ def command(
     Goes on where an interrupted recording of the same file stopped. The policy is not used.
     With --json: {"questions", "recorded", "out", "seconds"}.
     """
-    from ..graphs.config import signal_fingerprint
     from ..policies.questions import read_questions, round_robin
     from ..policies.recording import Recorder
     from .console import out, print_json, progress_bar
@@ -50,10 +50,7 @@ def command(
                 "an outcome table needs costs: give every tier a price", field="tiers.price"
             )
         router = deployment.router
-        critic = deployment.critic
-        version = None if critic is None else critic.version
-        how = signal_fingerprint(settings, router.performer.comparers, version)
-        recorder = Recorder(router.plan, router.performer, how, time.monotonic)
+        recorder = Recorder(router.plan, router.performer, how_recorded(deployment), time.monotonic)
         began = time.monotonic()
         with progress_bar() as report:
 

@@ -131,18 +131,21 @@ def _title(title: str) -> str:
 
 def without_duplicates(records: Sequence[StateRecord]) -> tuple[list[StateRecord], int]:
     """The records without threads that repeat another's question, answers and passages whole; and
-    how many states that left out."""
+    how many threads that left out."""
     seen: set[object] = set()
     kept: list[StateRecord] = []
+    left_out = 0
     threads: dict[str, list[StateRecord]] = {}
     for record in records:
         threads.setdefault(record.thread_id, []).append(record)
     for states in threads.values():
         mark = tuple(_mark(one) for one in states)
-        if mark not in seen:
-            seen.add(mark)
-            kept += states
-    return kept, len(records) - len(kept)
+        if mark in seen:
+            left_out += 1
+            continue
+        seen.add(mark)
+        kept += states
+    return kept, left_out
 
 
 def _mark(record: StateRecord) -> object:

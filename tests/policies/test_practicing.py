@@ -135,6 +135,33 @@ async def test_a_retriever_that_fails_makes_the_thread_fail() -> None:
     assert "no index" in (only.problem or "") and only.states == ()
 
 
+async def test_a_tier_without_logprobs_practices_too() -> None:
+    work = practice(FunctionModel(lambda call: "a"))
+    tiers = tuple(replace(tier, lacks="it gives no logprobs") for tier in work.plan.tiers)
+    (only,) = await run(replace(work, plan=replace(work.plan, tiers=tiers)), 1)
+    assert only.problem is None and len(only.states) == 3
+
+
+async def test_no_stop_of_the_deployment_ends_a_thread() -> None:
+    work = practice(FunctionModel(lambda call: "a"))
+    assert work.plan.retrieval is not None
+    stops = replace(work.plan.retrieval, stop_unchanged=True, least_gain=0.5, situated_margin=0.0)
+    (only,) = await run(replace(work, plan=replace(work.plan, retrieval=stops)), 1)
+    assert [one.state.round for one in only.states] == [0, 1, 2]
+
+
+async def test_what_a_thread_took_is_told_also_where_it_failed() -> None:
+    def answer(call: ModelCall) -> str | UpstreamUnavailable:
+        return UpstreamUnavailable("gone") if "text" in call.prompt.text else "a"
+
+    (failed,) = await run(practice(FunctionModel(answer)), 1)
+    (whole,) = await run(practice(FunctionModel(lambda call: "a")), 1)
+    assert failed.problem is not None and failed.calls >= 1
+    assert 0.0 < failed.cost < whole.cost
+    assert whole.cost == pytest.approx(sum(one.extra["cost"] for one in whole.states))
+    assert whole.calls == sum(one.extra["calls"] for one in whole.states) == 3
+
+
 async def test_an_answer_that_was_cut_is_a_state_without_one() -> None:
     model = FunctionModel(lambda call: Generation("half", (), "length"))
     (only,) = await run(practice(model), 1)

@@ -237,6 +237,6 @@ def test_states_of_another_systems_runs(here: Here, tmp_path: Path) -> None:
     runs = tmp_path / "runs.jsonl"
     runs.write_text(json.dumps(run) + "\n" + json.dumps({**run, "id": "again"}) + "\n")
     done = here("practice", "--from-runs", runs, "--out", "s.jsonl", "--json")
-    assert (done.code, done.document["states"], done.document["left_out"]) == (0, 2, 2)
+    assert (done.code, done.document["states"], done.document["left_out"]) == (0, 2, 1)
     assert [row["label_em"] for row in rows_of(Path("s.jsonl"))] == [0, 1]
     assert here("critic", "eval", "s.jsonl", "--json").code == 0
