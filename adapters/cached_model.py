@@ -84,7 +84,8 @@ def _pack(completion: Completion) -> bytes | None:
     if not answers or any(each.finish_reason not in _WHOLE for each in answers):
         return None
     try:
-        return encode_json(completion).encode()
+        # How hard it was to come by is no affair of those who find it kept.
+        return encode_json(replace(completion, degraded=())).encode()
     except ValueError:  # a lone surrogate has no JSON form
         return None
 

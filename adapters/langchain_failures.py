@@ -13,7 +13,7 @@ from ..router.errors import (
     UpstreamRefused,
     UpstreamUnavailable,
 )
-from .openai_wire import retry_after_s
+from .upstream_patience import retry_after_s
 
 __all__ = ["typed_failure"]
 

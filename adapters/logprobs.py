@@ -1,27 +1,30 @@
-"""One reader for the token logprobs of every provider.
+"""One reader for the logprobs of every provider, in whatever shape they arrive.
 
-Shapes differ by provider and by what a checkpoint or JSON made of them: chat completions put
-`{"content": [entry, ...]}`, some integrations a bare list of dicts or of objects, the older text
-completions four parallel lists. All become `Token` records; checking the numbers' plausibility
-is left to the estimators' own hygiene, so that one rule holds for recorded evidence as well.
+Shapes are those of the OpenAI-compatible wire, of LangChain's `response_metadata["logprobs"]`, and
+what a checkpoint or JSON made of them: chat completions put `{"content": [entry, ...]}`, the
+Responses API a list into each block of text, some integrations a bare list of dicts or of objects,
+the older text completions four parallel lists. All become `Token` records; checking the numbers'
+plausibility is left to the estimators' own hygiene, so that one rule holds for recorded evidence as
+well.
 """
 
 from __future__ import annotations
 
-import codecs
 import math
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeGuard
+from typing import Any
 
 from ..router.content import special_flags
 from ..router.evidence import Alternative, Token
+from ..router.making import maker
+from .logprob_shapes import PieceDecoder, encodable, escaped_bytes, field_of, found_in, is_list
 
-__all__ = ["TokenReading", "read_logprobs", "spell"]
+__all__ = ["TokenReader", "TokenReading", "read_logprobs", "spell"]
 
 _SENTINEL = -9999.0
-_ESCAPED = re.compile(r"\\x([0-9a-fA-F]{2})")
+_INFINITY = math.inf
+_make_token = maker(Token)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,18 +44,97 @@ def read_logprobs(raw: object) -> TokenReading:
     first tokens then have no text of their own. Never raises: what cannot be read as logprobs
     gives no tokens and a reason.
     """
-    if raw is None:
-        return TokenReading(reason="the provider sent no logprobs")
-    if isinstance(raw, Mapping) and "content" not in raw and "tokens" in raw:
-        return _legacy(raw)
-    entries = _field(raw, "content", raw)
-    if entries is None:
-        return TokenReading(reason="the provider sent no logprobs")
-    if not _is_list(entries):
-        return TokenReading(reason=f"logprobs of an unknown shape ({type(raw).__name__})")
-    if not entries:
-        return TokenReading(reason="the provider sent an empty list of logprobs")
-    return _entries(entries)
+    reader = TokenReader()
+    reader.add(raw)
+    return reader.reading()
+
+
+class TokenReader:
+    """Reads logprobs piece by piece, as a stream brings them; `read_logprobs` is one piece.
+
+    Attributes:
+        tokens: those so far. A character that is not whole yet comes with its last token.
+    """
+
+    def __init__(self) -> None:
+        self.tokens: list[Token] = []
+        self._reason: str | None = None
+        self._nothing = "the provider sent no logprobs"
+        self._decoder = PieceDecoder()
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether everything so far was read."""
+        return self._reason is None
+
+    def add(self, raw: object) -> None:
+        """Take in the next piece, in any shape; None adds nothing."""
+        if self._reason is not None:
+            return
+        if raw is None:
+            return
+        found = found_in(raw)
+        if found is None:
+            return
+        if isinstance(found, Mapping) and "tokens" in found:
+            self._reason = self._add_lists(found)
+        elif not is_list(found):
+            self._reason = f"logprobs of an unknown shape ({type(raw).__name__})"
+        elif not found:
+            self._nothing = "the provider sent an empty list of logprobs"
+        else:
+            self._reason = self._add_entries(found)
+
+    def reading(self) -> TokenReading:
+        """The tokens of all pieces, or why there are none."""
+        if self._reason is not None:
+            return TokenReading(reason=self._reason)
+        if not self.tokens:
+            return TokenReading(reason=self._nothing)
+        rest = self._decoder.rest()
+        if rest:
+            last = self.tokens[-1]
+            self.tokens[-1] = Token(last.token + rest, last.logprob, last.top_logprobs)
+        return TokenReading(_without_extra(tuple(self.tokens)))
+
+    def _add_entries(self, entries: Sequence[Any]) -> str | None:
+        decoded, tokens = self._decoder.text, self.tokens
+        for entry in entries:
+            if type(entry) is dict:
+                get = entry.get
+                name, raw_bytes = get("token"), get("bytes")
+                value, tops = get("logprob"), get("top_logprobs")
+            else:
+                name, raw_bytes = field_of(entry, "token"), field_of(entry, "bytes")
+                value, tops = field_of(entry, "logprob"), field_of(entry, "top_logprobs")
+            if not isinstance(name, str):
+                return f"logprob entry {len(tokens)} has no token text"
+            text = decoded(name, raw_bytes)
+            if type(entry) is dict and "id" in entry and _is_cut(entry, text, tokens):
+                return f"logprob entry {len(tokens)} is not of the text beside it"
+            tokens.append(_make_token(text, _logprob(value), _alternatives(tops)))
+        return None
+
+    def _add_lists(self, raw: Mapping[Any, Any]) -> str | None:
+        names, logprobs, tops = (
+            raw.get(key) for key in ("tokens", "token_logprobs", "top_logprobs")
+        )
+        if not is_list(names) or not all(isinstance(name, str) for name in names):
+            return "'tokens' is not a list of strings"
+        if not names:
+            self._nothing = "the provider sent an empty list of logprobs"
+        for key, values in (("token_logprobs", logprobs), ("top_logprobs", tops)):
+            if values is not None and (not is_list(values) or len(values) != len(names)):
+                return f"'{key}' has not one entry for each of 'tokens'"
+        for place, name in enumerate(names):
+            self.tokens.append(
+                Token(
+                    self._decoder.text(name, escaped_bytes(name)),
+                    _logprob(logprobs[place]) if logprobs is not None else None,
+                    _alternatives(tops[place]) if tops is not None else (),
+                )
+            )
+        return None
 
 
 def spell(tokens: Sequence[Token], text: str) -> bool:
@@ -65,66 +147,26 @@ def spell(tokens: Sequence[Token], text: str) -> bool:
     return "".join(plain).strip() == wanted
 
 
-def _entries(entries: Sequence[Any]) -> TokenReading:
-    decoder = _PieceDecoder()
-    tokens = []
-    for place, entry in enumerate(entries):
-        name = _field(entry, "token", None)
-        if not isinstance(name, str):
-            return TokenReading(reason=f"logprob entry {place} has no token text")
-        tokens.append(
-            Token(
-                decoder.text(name, _field(entry, "bytes", None)),
-                _logprob(_field(entry, "logprob", None)),
-                _alternatives(_field(entry, "top_logprobs", None)),
-            )
-        )
-    return TokenReading(_without_extra(_with_rest(tokens, decoder.rest())))
+def _is_cut(entry: dict[Any, Any], text: str, before: Sequence[Token]) -> bool:
+    """Whether llama.cpp shows the number of one token beside the text of more, or of less.
 
-
-def _legacy(raw: Mapping[Any, Any]) -> TokenReading:
-    names, logprobs, tops = (raw.get(key) for key in ("tokens", "token_logprobs", "top_logprobs"))
-    if not _is_list(names) or not all(isinstance(name, str) for name in names):
-        return TokenReading(reason="'tokens' is not a list of strings")
-    if not names:
-        return TokenReading(reason="the provider sent an empty list of logprobs")
-    for key, values in (("token_logprobs", logprobs), ("top_logprobs", tops)):
-        if values is not None and (not _is_list(values) or len(values) != len(names)):
-            return TokenReading(reason=f"'{key}' has not one entry for each of 'tokens'")
-    decoder = _PieceDecoder()
-    tokens = [
-        Token(
-            decoder.text(name, _escaped_bytes(name)),
-            _logprob(logprobs[i]) if logprobs is not None else None,
-            _alternatives(tops[i]) if tops is not None else (),
-        )
-        for i, name in enumerate(names)
-    ]
-    return TokenReading(_without_extra(_with_rest(tokens, decoder.rest())))
-
-
-class _PieceDecoder:
-    """Decodes the pieces of one text, of which each may end inside a character."""
-
-    def __init__(self) -> None:
-        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
-
-    def text(self, name: str, raw_bytes: object) -> str:
-        data = _as_bytes(raw_bytes)
-        if data is None:
-            return self.rest() + name
-        return self._decoder.decode(data)
-
-    def rest(self) -> str:
-        """A replacement character where the pieces so far end inside a character."""
-        return self._decoder.decode(b"", final=True)
-
-
-def _with_rest(tokens: list[Token], rest: str) -> tuple[Token, ...]:
-    if rest:
-        last = tokens[-1]
-        tokens[-1] = Token(last.token + rest, last.logprob, last.top_logprobs)
-    return tuple(tokens)
+    It holds text back that may begin a stop sequence. In streams of chat the tokens of that text
+    are then lost, and it comes with the next token's number; a stop inside a token cuts its text.
+    Its entries have ids, by which the token's own text is found among the alternatives.
+    """
+    tops = entry.get("top_logprobs")
+    if not text or not isinstance(tops, list):
+        return False
+    wanted = entry["id"]
+    own = next(
+        (top.get("token") for top in tops if type(top) is dict and top.get("id") == wanted), None
+    )
+    if not isinstance(own, str) or not own or own == text:
+        return False
+    if own.startswith(text):
+        return True
+    # Tokens held back but not lost stand before this one, without a text.
+    return text.endswith(own) and not (before and not before[-1].token)
 
 
 def _without_extra(tokens: tuple[Token, ...]) -> tuple[Token, ...]:
@@ -149,60 +191,61 @@ def _without_extra(tokens: tuple[Token, ...]) -> tuple[Token, ...]:
     return tuple(cut)
 
 
-def _as_bytes(value: object) -> bytes | None:
-    if isinstance(value, bytes):
-        return value
-    if not isinstance(value, list | tuple):
-        return None
-    if not all(type(byte) is int and 0 <= byte <= 255 for byte in value):
-        return None
-    return bytes(value)
-
-
-def _escaped_bytes(name: str) -> bytes | None:
-    """What the older completions write for half a character: `bytes:\\xe2\\x80`."""
-    prefix, mark, body = name.partition("bytes:")
-    if prefix or not mark or not body or _ESCAPED.sub("", body):
-        return None
-    return bytes(int(pair, 16) for pair in _ESCAPED.findall(body))
-
-
 def _logprob(value: object) -> float | None:
+    # The comparison is false for NaN.
+    if type(value) is float:
+        return value if _SENTINEL < value < _INFINITY else None
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     try:
         number = float(value)
     except OverflowError:
         return None
-    return number if math.isfinite(number) and number > _SENTINEL else None
+    return number if _SENTINEL < number < _INFINITY else None
 
 
 def _alternatives(raw: object) -> tuple[Alternative, ...]:
+    if type(raw) is list:
+        usual = _usual_alternatives(raw)
+        if usual is not None:
+            return usual
     pairs: Iterable[tuple[object, object]]
     if isinstance(raw, Mapping):
         pairs = raw.items()
-    elif _is_list(raw):
-        pairs = [(_field(entry, "token", None), _field(entry, "logprob", None)) for entry in raw]
+    elif is_list(raw):
+        pairs = [(field_of(entry, "token"), field_of(entry, "logprob")) for entry in raw]
     else:
         return ()
     found = []
     for name, value in pairs:
         logprob = _logprob(value)
-        if isinstance(name, str) and logprob is not None:
-            found.append(Alternative(name, logprob))
+        if logprob is not None and isinstance(name, str):
+            found.append(Alternative(encodable(name), logprob))
     return tuple(found)
 
 
-def _is_list(value: object) -> TypeGuard[Sequence[Any]]:
-    return isinstance(value, list | tuple)
+class _Unfrozen:
+    """An alternative in the making, see `router.making`: here a call each would be too slow."""
+
+    __slots__ = ("logprob", "token")
 
 
-def _field(entry: Any, name: str, default: Any) -> Any:
-    """A dict's entry or an object's attribute of that name."""
-    if isinstance(entry, Mapping):
-        return entry.get(name, default)
-    # Lists and strings have no such attribute; a property that fails is as good as absent.
+def _usual_alternatives(raw: list[Any]) -> tuple[Alternative, ...] | None:
+    """The alternatives, if they are what nearly always comes: dicts with a text and a float."""
+    found: list[Any] = []
+    keep = found.append
     try:
-        return getattr(entry, name, default)
-    except Exception:  # foreign objects: their attribute access may do anything
-        return default
+        for entry in raw:
+            name, value = entry["token"], entry["logprob"]
+            if type(value) is not float or type(name) is not str:
+                return None
+            if not _SENTINEL < value < _INFINITY:
+                return None
+            made: Any = _Unfrozen()
+            made.token = name if name.isascii() else encodable(name)
+            made.logprob = value
+            made.__class__ = Alternative
+            keep(made)
+    except (KeyError, TypeError, IndexError):
+        return None
+    return tuple(found)

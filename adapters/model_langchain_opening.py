@@ -49,6 +49,9 @@ def open_langchain_model(path: str, options: Mapping[str, Any] | None = None) ->
 
 
 def _made(path: str, maker: Callable[..., object], options: dict[str, Any]) -> object:
+    if "max_retries" in getattr(maker, "model_fields", ()):
+        # There is one place that retries, with the request's time and the tier's budget in sight.
+        options.setdefault("max_retries", 0)
     try:
         return maker(**options)
     except Exception as error:

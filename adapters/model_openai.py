@@ -3,38 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
-import re
 import time
-import zlib
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from contextlib import aclosing
+from dataclasses import replace
 
-from ..router.errors import (
-    ConfigurationError,
-    DeadlineExceeded,
-    UpstreamError,
-    UpstreamMalformed,
-    UpstreamRefused,
-    UpstreamTruncated,
-    UpstreamUnavailable,
-)
+from ..router.capabilities import Capabilities
+from ..router.errors import DeadlineExceeded, UpstreamError, UpstreamRefused
 from ..router.evidence import Generation
 from ..router.protocols import Completion, ModelCall, OnTokens
 from ..router.requests import Stop
-from .openai_wire import Failed, parse_completion, request_body, status_error
-
-if TYPE_CHECKING:
-    import httpx
+from .http_upstream import HttpAnswer, HttpUpstream
+from .openai_request import Dialect, is_about_n, mended, request_body
+from .openai_stream import StreamedAnswer, StreamReading, looks_like_events, read_events
+from .openai_wire import parse_completion
+from .upstream_status import Failed, status_error
 
 __all__ = ["OpenAIModel"]
 
 MAX_BODY_BYTES = 16 * 1024 * 1024
-_CONNECT_TIMEOUT_S = 10.0
-_ENCODINGS = frozenset({"", "identity", "gzip", "deflate"})
-_ABOUT_N = re.compile(r"\bn\b|one completion choice", re.IGNORECASE)
-# Keys of local servers are often a word like "none", which an answer may well contain.
-_SHORTEST_SECRET = 8
+IDLE_TIMEOUT_S = 15.0
+# Each token of a stream comes in an envelope that is as large as itself.
+_STREAM_OVERHEAD = 4
+_MOST_MENDINGS = 4
 
 
 class OpenAIModel:
@@ -46,10 +37,19 @@ class OpenAIModel:
     Several answers are asked for in one request, and one by one with seed + i where the endpoint
     refuses that or sends fewer; with one request the seed names the whole set.
 
-    Without a reported usage, tokens are estimated at one per three characters.
+    A call's options and messages as a caller wrote them reach the endpoint verbatim. Without a
+    reported usage, tokens are estimated at one per three characters.
 
-    There are no retries here, no streaming, and no pause after a rate limit: each failure is one
-    typed error, for the caller to act on.
+    What an endpoint does not understand of a request (the name of the limit, a temperature, a
+    seed, streams) is left out once it has said so; `capabilities` tells. There are no retries of
+    other failures here: each is one typed error, which says how far the request came and what the
+    endpoint asked for, for the caller to act on.
+
+    Args:
+        base_url: ends where `/chat/completions` begins.
+        max_body_bytes: of an answer, unpacked; a stream may be four times as long.
+        idle_timeout_s: between two events of a stream, after its first.
+        clock: seconds since the epoch, against which dates in headers are read.
 
     Raises:
         ConfigurationError: the URL or the key cannot be used.
@@ -62,90 +62,95 @@ class OpenAIModel:
         api_key: str | None = None,
         *,
         max_body_bytes: int = MAX_BODY_BYTES,
+        idle_timeout_s: float = IDLE_TIMEOUT_S,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        import httpx
-
-        self._httpx = httpx
-        self._url = _checked_url(base_url)
+        self._upstream = HttpUpstream(base_url, model, api_key)
         self._model = model
-        self._headers = {"Content-Type": "application/json", "Accept-Encoding": "gzip"}
-        if api_key:
-            self._headers["Authorization"] = f"Bearer {_checked_key(api_key)}"
-        self._secret = api_key or ""
         self._max_body_bytes = max_body_bytes
+        self._idle_timeout_s = idle_timeout_s
         self._clock = clock
-        self._client: httpx.AsyncClient | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
-        # Learned from refusals: what this endpoint does not understand.
-        self._takes_n = True
-        self._limit_field = "max_tokens"
+        self._dialect = Dialect()
 
     def __repr__(self) -> str:
-        return f"OpenAIModel({self._model!r} at {self._url.host!r})"
+        return f"OpenAIModel({self._model!r} at {self._upstream.host!r})"
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What its refusals have told."""
+        dialect = self._dialect
+        return Capabilities(
+            hidden=False,
+            n=None if dialect.takes_n else False,
+            streaming=None if dialect.streams else False,
+            notes=dialect.notes,
+        )
 
     async def generate(self, call: ModelCall, on_tokens: OnTokens | None = None) -> Completion:
         """Answer a prompt `call.n` times.
 
-        `on_tokens` is called once for each answer, when it is complete: nothing is streamed yet,
-        so a `Stop` marks the answer as stopped but saves nothing.
+        With `on_tokens` the answer is streamed, and `on_tokens` is called for every piece that
+        brings tokens of its text; a `Stop` ends the request at once, which frees the endpoint.
+        Where it sends no logprobs, each piece of text stands for one token without a logprob, in
+        these calls only. Without `on_tokens` nothing is streamed.
 
         Raises:
             DeadlineExceeded: `call.timeout_s` is up, over all requests of this call.
             UpstreamUnavailable: no connection, or status 408, 409, 425, 500 and above.
-            UpstreamRateLimited: status 429; `retry_after_s` where the endpoint gave it.
-            UpstreamRefused: any other error status; an overlong prompt says so.
+            UpstreamRateLimited: status 429.
+            UpstreamUnauthorized: status 401, 402 or 403.
+            ContentRefused: the endpoint's policy forbids the prompt.
+            ContextOverflow: the prompt is too long.
+            UpstreamRefused: any other error status, or a call that cannot be put.
             UpstreamMalformed: no completion, or a body above the size limit.
-            UpstreamTruncated: the body broke off, or an answer ended without a finish_reason.
+            UpstreamTruncated: the body broke off, a stream stood still or reported an error, or an
+                answer ended without a finish_reason.
         """
         if not call.prompt.messages and not call.prompt.text:
-            raise UpstreamRefused("the prompt is empty; give it text or messages")
+            raise UpstreamRefused("the prompt is empty; give it text or messages", reach="not_sent")
         try:
             async with asyncio.timeout(call.timeout_s) as limit:
-                completion = await self._all_answers(call)
+                return await self._all_answers(call, on_tokens)
         except TimeoutError as error:
             if not limit.expired():
                 raise
             raise DeadlineExceeded(
                 f"{self._model} did not answer within {call.timeout_s} s"
             ) from error
-        if on_tokens is None:
-            return completion
-        judged = tuple(_judged(each, on_tokens) for each in completion.generations)
-        return Completion(judged, completion.tokens_in, completion.tokens_out, completion.calls)
+        except UpstreamError as error:
+            self._upstream.silence(error)
+            raise
 
     async def aclose(self) -> None:
         """Close the connections. The next call would open new ones."""
-        client, self._client = self._client, None
-        if client is not None and self._loop is asyncio.get_running_loop():
-            await client.aclose()
+        await self._upstream.aclose()
 
-    async def _all_answers(self, call: ModelCall) -> Completion:
-        if call.n == 1 or not self._takes_n:
-            return await self._one_by_one(call, 0)
+    async def _all_answers(self, call: ModelCall, on_tokens: OnTokens | None) -> Completion:
+        if call.n == 1 or not self._dialect.takes_n:
+            return await self._one_by_one(call, 0, on_tokens)
         try:
-            together = await self._ask(call, n=call.n, place=0)
+            together = await self._ask(call, call.n, 0, on_tokens)
         except UpstreamRefused as error:
-            if not _ABOUT_N.search(str(error)):
+            if type(error) is not UpstreamRefused or not is_about_n(str(error)):
                 raise
-            self._takes_n = False
-            return await self._one_by_one(call, 0)
+            self._dialect = replace(self._dialect, takes_n=False)
+            return await self._one_by_one(call, 0, on_tokens)
         have = len(together.generations)
         if have >= call.n:
-            return Completion(
-                together.generations[: call.n], together.tokens_in, together.tokens_out
-            )
-        self._takes_n = False
-        return _joined([together, await self._one_by_one(call, have)])
+            return replace(together, generations=together.generations[: call.n])
+        self._dialect = replace(self._dialect, takes_n=False)
+        return _joined([together, await self._one_by_one(call, have, on_tokens)])
 
-    async def _one_by_one(self, call: ModelCall, start: int) -> Completion:
+    async def _one_by_one(
+        self, call: ModelCall, start: int, on_tokens: OnTokens | None
+    ) -> Completion:
         """Answers `start` to n - 1, each by a request of its own, all under way at once."""
         if start + 1 == call.n:
-            return _joined([await self._ask(call, n=1, place=start)])
+            return await self._one(call, start, on_tokens)
         try:
             async with asyncio.TaskGroup() as group:
                 tasks = [
-                    group.create_task(self._ask(call, n=1, place=place))
+                    group.create_task(self._one(call, place, on_tokens))
                     for place in range(start, call.n)
                 ]
         except* UpstreamError as errors:
@@ -154,94 +159,70 @@ class OpenAIModel:
             return _joined([task.result() for task in tasks])
         raise _first(failed)
 
-    async def _ask(self, call: ModelCall, *, n: int, place: int) -> Completion:
-        try:
-            return await self._ask_once(call, n, place, self._limit_field)
-        except UpstreamRefused as error:
-            # OpenAI's newer models want the limit under another name, and say so.
-            if "max_completion_tokens" not in str(error) or not call.prompt.messages:
-                raise
-        self._limit_field = "max_completion_tokens"
-        return await self._ask_once(call, n, place, self._limit_field)
+    async def _one(self, call: ModelCall, place: int, on_tokens: OnTokens | None) -> Completion:
+        found = await self._ask(call, 1, place, on_tokens)
+        return replace(found, generations=found.generations[:1])
 
-    async def _ask_once(self, call: ModelCall, n: int, place: int, limit_field: str) -> Completion:
+    async def _ask(
+        self, call: ModelCall, n: int, place: int, on_tokens: OnTokens | None
+    ) -> Completion:
+        """One request, put again in another way where the endpoint does not understand it."""
+        for _ in range(_MOST_MENDINGS):
+            dialect = self._dialect
+            streams = on_tokens is not None and dialect.streams
+            try:
+                return await self._ask_once(call, n, place, on_tokens, dialect)
+            except UpstreamRefused as error:
+                # Another request may have learned it meanwhile.
+                better = mended(dialect, call, str(error), streams=streams)
+                if better is None or type(error) is not UpstreamRefused:
+                    raise
+                self._dialect = better
+        return await self._ask_once(call, n, place, on_tokens, self._dialect)
+
+    async def _ask_once(
+        self, call: ModelCall, n: int, place: int, on_tokens: OnTokens | None, dialect: Dialect
+    ) -> Completion:
         path = "chat/completions" if call.prompt.messages else "completions"
-        content = request_body(self._model, call, n=n, place=place, limit_field=limit_field)
-        status, retry_after, body = await self._post(path, content)
-        if status != 200:
-            raise status_error(self._model, Failed(status, retry_after, body, self._clock()))
-        return parse_completion(self._model, body, call, self._clock())
+        streams = on_tokens is not None and dialect.streams
+        content = request_body(self._model, call, dialect, n=n, place=place, streams=streams)
+        async with self._upstream.post(path, content, streams=streams) as answer:
+            if answer.status == 200 and streams and _is_event_stream(answer):
+                streamed = StreamedAnswer(self._model, call, n, on_tokens)
+                return await self._streamed(answer, streamed)
+            body = self._upstream.without_secret(await answer.body(self._max_body_bytes))
+            if answer.status != 200:
+                failed = Failed(answer.status, body, answer.headers, self._clock())
+                raise status_error(self._model, failed)
+        if streams and looks_like_events(body):
+            return read_events(body, StreamedAnswer(self._model, call, n, on_tokens))
+        completion = parse_completion(self._model, body, call)
+        if on_tokens is None:
+            return completion
+        judged = tuple(_judged(each, on_tokens) for each in completion.generations)
+        return replace(completion, generations=judged)
 
-    async def _post(self, path: str, content: bytes) -> tuple[int, str | None, bytes]:
-        httpx = self._httpx
-        url = f"{self._url}/{path}"
-        answering = False
-        try:
-            async with self._open_client().stream(
-                "POST", url, content=content, headers=self._headers
-            ) as response:
-                answering = True
-                body = self._without_secret(await self._read(response))
-                return response.status_code, response.headers.get("Retry-After"), body
-        except httpx.HTTPError as error:
-            said = f"{type(error).__name__} {error}".strip()
-            if answering:
-                raise UpstreamTruncated(f"the answer of {self._model} broke off: {said}") from error
-            raise UpstreamUnavailable(
-                f"{self._model} at {self._url.host} cannot be reached: {said}"
-            ) from error
-
-    async def _read(self, response: httpx.Response) -> bytes:
-        encoding = response.headers.get("Content-Encoding", "").strip().lower()
-        if encoding not in _ENCODINGS:
-            raise UpstreamMalformed(
-                f"{self._model} answered in the encoding '{encoding}', which was not asked for"
-            )
-        limit, raw = self._max_body_bytes, bytearray()
-        async for chunk in response.aiter_raw():
-            raw += chunk
-            if len(raw) > limit:
-                raise self._too_large()
-        if encoding in ("gzip", "deflate"):
-            return self._inflated(bytes(raw))
-        return bytes(raw)
-
-    def _inflated(self, raw: bytes) -> bytes:
-        # Unpacked up to the limit only: a few kilobytes may claim to be gigabytes.
-        inflater = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)
-        try:
-            body = inflater.decompress(raw, self._max_body_bytes + 1)
-        except zlib.error as error:
-            raise UpstreamMalformed(f"{self._model} sent a broken gzip body: {error}") from error
-        if len(body) > self._max_body_bytes:
-            raise self._too_large()
-        if not inflater.eof:
-            raise UpstreamTruncated(f"the answer of {self._model} broke off inside its gzip body")
-        return body
-
-    def _too_large(self) -> UpstreamMalformed:
-        return UpstreamMalformed(
-            f"{self._model} answered with more than {self._max_body_bytes:,} bytes; "
-            "that is no completion"
+    async def _streamed(self, answer: HttpAnswer, streamed: StreamedAnswer) -> Completion:
+        reading = StreamReading(
+            self._idle_timeout_s,
+            self._max_body_bytes,
+            self._upstream.without_secret,
+            keeps_connection=self._upstream.reuses_streams,
         )
+        async with aclosing(answer.pieces(self._max_body_bytes * _STREAM_OVERHEAD)) as pieces:
+            await reading.read(pieces, streamed)
+        return streamed.completion()
 
-    def _without_secret(self, body: bytes) -> bytes:
-        """The body with the API key blotted out, should the endpoint repeat it."""
-        if len(self._secret) < _SHORTEST_SECRET:
-            return body
-        return body.replace(self._secret.encode(), b"***")
 
-    def _open_client(self) -> httpx.AsyncClient:
-        # Connections belong to one event loop; a client of an earlier, ended loop is useless.
-        loop = asyncio.get_running_loop()
-        if self._client is None or self._loop is not loop:
-            self._loop = loop
-            self._client = self._httpx.AsyncClient(
-                timeout=self._httpx.Timeout(None, connect=_CONNECT_TIMEOUT_S),
-                # The environment's proxy is for the world outside, not for this machine.
-                trust_env=not _is_loopback(self._url.host),
-            )
-        return self._client
+def _is_event_stream(answer: HttpAnswer) -> bool:
+    return answer.headers.get("content-type", "").strip().lower().startswith("text/event-stream")
+
+
+def _judged(generation: Generation, on_tokens: OnTokens) -> Generation:
+    """An answer that came in one piece although it was to be streamed."""
+    if generation.tokens and isinstance(on_tokens(generation.tokens), Stop):
+        return Generation(generation.text, generation.tokens, "stopped")
+    return generation
 
 
 def _joined(completions: list[Completion]) -> Completion:
@@ -256,44 +237,3 @@ def _joined(completions: list[Completion]) -> Completion:
 def _first(errors: BaseExceptionGroup[UpstreamError]) -> UpstreamError:
     found = errors.exceptions[0]
     return _first(found) if isinstance(found, BaseExceptionGroup) else found
-
-
-def _judged(generation: Generation, on_tokens: OnTokens) -> Generation:
-    if generation.tokens and isinstance(on_tokens(generation.tokens), Stop):
-        return Generation(generation.text, generation.tokens, "stopped")
-    return generation
-
-
-def _checked_url(base_url: str) -> httpx.URL:
-    import httpx
-
-    try:
-        url = httpx.URL(base_url.rstrip("/"))
-    except (httpx.InvalidURL, TypeError) as error:
-        raise ConfigurationError(
-            f"base_url cannot be read as a URL: {error}", field="base_url"
-        ) from error
-    if url.scheme not in ("http", "https") or not url.host:
-        raise ConfigurationError(
-            "base_url must begin with http:// or https:// and name a host, "
-            "e.g. http://localhost:8000/v1",
-            field="base_url",
-        )
-    return url
-
-
-def _checked_key(key: str) -> str:
-    if not key.isascii() or not key.isprintable() or " " in key:
-        raise ConfigurationError(
-            "the API key holds white space or characters that a header cannot carry; "
-            "check for a line break at its end",
-            field="api_key",
-        )
-    return key
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

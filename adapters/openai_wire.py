@@ -1,4 +1,4 @@
-"""The OpenAI-compatible wire: request bodies, answers and errors, as pure functions.
+"""Answers of OpenAI-compatible endpoints, as pure functions from bytes to records.
 
 Nothing but a typed error leaves this module, whatever the bytes that came.
 """
@@ -7,202 +7,238 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
-from typing import Any
+from functools import cache
+from typing import Any, TypeGuard
 
-from ..router.errors import (
-    UpstreamError,
-    UpstreamMalformed,
-    UpstreamRateLimited,
-    UpstreamRefused,
-    UpstreamTruncated,
-    UpstreamUnavailable,
-)
-from ..router.evidence import FinishReason, Generation, Token
-from ..router.protocols import Completion, ModelCall
+from ..router.errors import UpstreamMalformed, UpstreamTruncated
+from ..router.evidence import FinishReason, Generation, Token, ToolCall
+from ..router.protocols import Completion, Message, ModelCall
+from .logprob_shapes import encodable
 from .logprobs import read_logprobs, spell
+from .upstream_status import Failed, complaint_of, error_status, short, status_error
 
-__all__ = ["Failed", "parse_completion", "request_body", "retry_after_s", "status_error"]
+__all__ = [
+    "Written",
+    "content_text",
+    "generation_of",
+    "parse_completion",
+    "parse_json",
+    "tokens_used",
+    "tool_call",
+]
 
-# OpenAI allows 20, and 5 in the older completions; servers of one's own allow 20 by default.
-_MOST_CANDIDATES = 20
-_SHOWN = 300
 _CHARACTERS_PER_TOKEN = 3
-_BROKEN = frozenset({408, 409, 425})
-_FINISH: Mapping[str, FinishReason] = {
-    "stop": "stop",
-    "eos": "stop",
-    "end_turn": "stop",
-    "stop_sequence": "stop",
-    "length": "length",
-    "max_tokens": "length",
-    "tool_calls": "tool_calls",
-    "function_call": "tool_calls",
-    "content_filter": "content_filter",
+_PAGE = 3000
+_LONGEST_END = 64  # characters of control tokens after the text
+_REASONS: Mapping[FinishReason, tuple[str, ...]] = {
+    "stop": ("stop", "eos", "eos_token", "end_turn", "stop_sequence", "end_of_sequence"),
+    "length": ("length", "max_tokens", "max_output_tokens", "model_length"),
+    "tool_calls": ("tool_calls", "tool_use", "function_call"),
+    "content_filter": ("content_filter", "safety", "refusal"),
 }
-_CONTEXT_HINTS = ("context length", "context size", "context window", "context_length", "too long")
+_BY_NAME: Mapping[str, FinishReason] = {
+    name: reason for reason, names in _REASONS.items() for name in names
+}
 
 
 @dataclass(frozen=True, slots=True)
-class Failed:
-    """An answer with an error status.
+class Written:
+    """One answer as an endpoint sent it, whether in one piece or in many.
 
     Attributes:
-        now: seconds since the epoch, against which a Retry-After date is read.
+        text: None where it is absent.
+        finish: its reason as it came, whatever that is.
+        is_reasoned: whether the tokens may begin with thoughts that are no part of the text.
     """
 
-    status: int
-    retry_after: str | None
-    body: bytes
-    now: float
+    text: str | None
+    tokens: tuple[Token, ...] = ()
+    finish: object = None
+    calls: tuple[ToolCall, ...] = ()
+    refusal: str | None = None
+    is_reasoned: bool = False
 
 
-def request_body(model: str, call: ModelCall, *, n: int, place: int, limit_field: str) -> bytes:
-    """The JSON of one request, for `n` answers of which the first is answer `place` of the call."""
-    body: dict[str, Any] = {
-        "model": model,
-        limit_field: call.max_tokens,
-        "temperature": call.temperature,
-        "seed": call.seed + place,
-    }
-    if n > 1:
-        body["n"] = n
-    stops = [each for each in call.prompt.stop if each]
-    if stops:
-        body["stop"] = stops
-    k = min(call.top_logprobs, _MOST_CANDIDATES)
-    if call.prompt.messages:
-        body["messages"] = [
-            {"role": each.role, "content": each.content} for each in call.prompt.messages
-        ]
-        if k > 0:
-            body |= {"logprobs": True, "top_logprobs": k}
-    else:
-        body["prompt"] = call.prompt.text
-        if k > 0:
-            body["logprobs"] = k
-    # A lone surrogate has no UTF-8 form; a question mark takes its place.
-    return json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
-
-
-def parse_completion(model: str, body: bytes, call: ModelCall, now: float) -> Completion:
-    """The answers in a response body.
+def parse_completion(model: str, body: bytes, call: ModelCall) -> Completion:
+    """The answers in a response body, in the order of their `index`.
 
     Raises:
         UpstreamMalformed: it is no completion.
         UpstreamTruncated: an answer ended without saying why.
         UpstreamError: the body carries an error, under a status of success.
     """
-    data = _json(model, body)
+    data = parse_json(model, body)
     if not isinstance(data, dict):
         raise UpstreamMalformed(
             f"{model} answered with a JSON {type(data).__name__}, no completion"
         )
     choices = data.get("choices")
     if data.get("error") and not choices:
-        code = data["error"].get("code") if isinstance(data["error"], dict) else None
-        if type(code) is int and 400 <= code <= 599:
-            raise status_error(model, Failed(code, None, body, now))
-        raise UpstreamMalformed(f"{model} answered with an error: {_complaint(body)}")
+        status = error_status(data["error"])
+        if status is not None:
+            raise status_error(model, Failed(status, body))
+        raise UpstreamMalformed(f"{model} answered with an error: {complaint_of(body)}")
     if not isinstance(choices, list) or not choices:
         raise UpstreamMalformed(f"{model} answered without any choices; its keys: {_keys(data)}")
     is_chat = bool(call.prompt.messages)
-    generations = tuple(_generation(model, choice, is_chat) for choice in choices)
-    tokens_in, tokens_out = _usage(data.get("usage"), call, generations)
-    return Completion(generations, tokens_in, tokens_out)
+    generations = tuple(
+        [generation_of(model, _written(model, each, is_chat)) for each in _in_order(choices)]
+    )
+    return Completion(generations, *tokens_used(data.get("usage"), call, generations))
 
 
-def status_error(model: str, failed: Failed) -> UpstreamError:
-    """The typed error of an answer with an error status."""
-    said = f"{model} answered with status {failed.status}: {_complaint(failed.body)}"
-    if failed.status == 429:
-        wait = retry_after_s(failed.retry_after, failed.now)
-        return UpstreamRateLimited(said, retry_after_s=wait)
-    if failed.status in _BROKEN or failed.status >= 500:
-        return UpstreamUnavailable(said)
-    if failed.status in (401, 403):
-        return UpstreamRefused(f"{said}; check the API key and what it may use")
-    if failed.status == 413 or any(hint in said.lower() for hint in _CONTEXT_HINTS):
-        return UpstreamRefused(f"the prompt is longer than the context of the model: {said}")
-    if 300 <= failed.status < 400:
-        return UpstreamRefused(f"{said}; the base_url leads elsewhere, give the final one")
-    return UpstreamRefused(said)
-
-
-def retry_after_s(header: str | None, now: float) -> float | None:
-    """Seconds that a Retry-After header asks for, given as seconds or as an HTTP date.
-
-    None for garbage, for what is negative or not finite, and for a date that has passed.
-    """
-    if header is None:
-        return None
-    seconds = _seconds(header.strip(), now)
-    return seconds if seconds is not None and math.isfinite(seconds) and seconds >= 0 else None
-
-
-def _seconds(text: str, now: float) -> float | None:
+def parse_json(model: str, body: bytes) -> Any:
+    """The JSON value of some bytes; raises UpstreamMalformed where they are none."""
     try:
-        return float(text)
-    except ValueError:
+        return _fast_loads()(body)
+    except (ValueError, RecursionError):
         pass
-    try:
-        return parsedate_to_datetime(text).timestamp() - now
-    except (ValueError, OverflowError):
-        return None
-
-
-def _json(model: str, body: bytes) -> Any:
-    try:
+    try:  # the slower reader takes NaN, lone surrogates and numbers of any size
         return json.loads(body)
     except (ValueError, RecursionError) as error:
         kind = "HTML" if body.lstrip()[:1] == b"<" else "something that is not JSON"
         raise UpstreamMalformed(
-            f"{model} answered with {kind}: {_short(body)}; check that base_url is its API"
+            f"{model} answered with {kind}: {short(body)}; check that base_url is its API"
         ) from error
 
 
-def _generation(model: str, choice: Any, is_chat: bool) -> Generation:
+def generation_of(model: str, written: Written) -> Generation:
+    """The record of one answer.
+
+    Raises:
+        UpstreamMalformed: it has neither text nor calls nor a refusal.
+        UpstreamTruncated: it does not say why it ended, or for a reason that is not known.
+    """
+    finish = _finish(model, written.finish)
+    text, calls = written.text, written.calls
+    if not text and written.refusal:
+        text, finish = written.refusal, "content_filter"
+    if calls and finish == "stop":  # a forced tool ends as if it were a text
+        finish = "tool_calls"
+    is_wordless = written.is_reasoned or finish in ("tool_calls", "content_filter")
+    if text is None and not calls and not is_wordless:
+        raise UpstreamMalformed(f"{model} sent a choice whose text is None")
+    text = encodable(text or "")
+    return Generation(text.strip(), _tokens_of(text, written), finish, calls)
+
+
+def content_text(model: str, content: object) -> str | None:
+    """The text of a message's content, which may be in parts; None where it is absent."""
+    if content is None or isinstance(content, str):
+        return content
+    if not isinstance(content, list):
+        raise UpstreamMalformed(f"{model} sent a choice whose text is {short(content)}")
+    parts = [part.get("text") for part in content if isinstance(part, dict)]
+    return "".join(part for part in parts if isinstance(part, str))
+
+
+def tool_call(function: object) -> ToolCall | None:
+    """A call from its name and arguments; None where it names no function."""
+    if not isinstance(function, Mapping):
+        return None
+    name, arguments = function.get("name"), function.get("arguments")
+    if not isinstance(name, str) or not name:
+        return None
+    if not isinstance(arguments, str):  # some send the object instead of its text
+        arguments = "{}" if arguments is None else json.dumps(arguments, ensure_ascii=False)
+    return ToolCall(encodable(name), encodable(arguments))
+
+
+def tokens_used(
+    usage: object, call: ModelCall, generations: Sequence[Generation]
+) -> tuple[int, int]:
+    """Tokens of prompt and answers as reported; else estimated, rather too high, so that budgets
+    still hold."""
+    found = usage if isinstance(usage, Mapping) else {}
+    tokens_in, tokens_out = found.get("prompt_tokens"), found.get("completion_tokens")
+    if not _is_count(tokens_in):
+        tokens_in = _estimate(len(call.prompt.text) + sum(map(_shown, call.prompt.messages)))
+    if not _is_count(tokens_out):
+        tokens_out = sum(
+            max(len(each.tokens), _estimate(len(each.text) + _size(each.tool_calls)))
+            for each in generations
+        )
+    return tokens_in, tokens_out
+
+
+@cache
+def _fast_loads() -> Callable[[bytes], Any]:
+    import orjson
+
+    return orjson.loads
+
+
+def _in_order(choices: list[Any]) -> list[Any]:
+    places = [each.get("index") if isinstance(each, dict) else None for each in choices]
+    if len(choices) == 1 or not all(type(place) is int for place in places):
+        return choices
+    return sorted(choices, key=lambda choice: int(choice["index"]))
+
+
+def _written(model: str, choice: Any, is_chat: bool) -> Written:
     if not isinstance(choice, dict):
-        raise UpstreamMalformed(f"{model} sent a choice that is no object: {_short(choice)}")
-    finish = _finish(model, choice.get("finish_reason"))
-    if is_chat:
-        text, finish = _message(model, choice.get("message"), finish)
-    else:
-        text = _required_text(model, choice.get("text"))
-    tokens = read_logprobs(choice.get("logprobs")).tokens
-    return Generation(text.strip(), _marked(tokens) if spell(tokens, text) else (), finish)
+        raise UpstreamMalformed(f"{model} sent a choice that is no object: {short(choice)}")
+    finish, tokens = choice.get("finish_reason"), read_logprobs(choice.get("logprobs")).tokens
+    if not is_chat:
+        text = choice.get("text")
+        if text is not None and not isinstance(text, str):
+            raise UpstreamMalformed(f"{model} sent a choice whose text is {short(text)}")
+        return Written(text, tokens, finish)
+    message = choice.get("message")
+    if not isinstance(message, dict):
+        raise UpstreamMalformed(f"{model} sent a choice without a message")
+    refusal = message.get("refusal")
+    return Written(
+        content_text(model, message.get("content")),
+        tokens,
+        finish,
+        _calls(message),
+        refusal if isinstance(refusal, str) else None,
+        bool(message.get("reasoning_content") or message.get("reasoning")),
+    )
 
 
-def _finish(model: str, reason: Any) -> FinishReason:
-    found = _FINISH.get(reason) if isinstance(reason, str) else None
+def _calls(message: dict[str, Any]) -> tuple[ToolCall, ...]:
+    given = message.get("tool_calls")
+    functions = [message.get("function_call")]  # the older form, of one call
+    if isinstance(given, list) and given:
+        functions = [each.get("function") for each in given if isinstance(each, dict)]
+    found = [tool_call(function) for function in functions]
+    return tuple(each for each in found if each is not None)
+
+
+def _finish(model: str, reason: object) -> FinishReason:
+    found = _BY_NAME.get(reason.lower()) if isinstance(reason, str) else None
     if found is None:
-        said = "without a finish_reason" if reason is None else f"for an unknown reason ({reason})"
+        said = (
+            "without a finish_reason"
+            if reason is None
+            else f"for an unknown reason ({short(reason)})"
+        )
         raise UpstreamTruncated(f"{model} ended its answer {said}")
     return found
 
 
-def _message(model: str, message: Any, finish: FinishReason) -> tuple[str, FinishReason]:
-    if not isinstance(message, dict):
-        raise UpstreamMalformed(f"{model} sent a choice without a message")
-    content = message.get("content")
-    if content is None and message.get("tool_calls"):
-        return "", "tool_calls"
-    if content is None and isinstance(message.get("refusal"), str):
-        return message["refusal"], "content_filter"
-    if content is None and finish == "content_filter":
-        return "", finish
-    if isinstance(content, list):
-        parts = [part.get("text") for part in content if isinstance(part, dict)]
-        content = "".join(part for part in parts if isinstance(part, str))
-    return _required_text(model, content), finish
+def _tokens_of(text: str, written: Written) -> tuple[Token, ...]:
+    """The tokens, if they are those of the text; of calls without a text they may spell these."""
+    tokens = written.tokens
+    if spell(tokens, text) or (written.calls and not text.strip()):
+        return _marked(tokens)
+    return _marked(_last_that_spell(tokens, text)) if written.is_reasoned else ()
 
 
-def _required_text(model: str, text: Any) -> str:
-    if not isinstance(text, str):
-        raise UpstreamMalformed(f"{model} sent a choice whose text is {_short(text)}")
-    return text.encode("utf-8", "replace").decode()  # JSON can carry lone surrogates
+def _last_that_spell(tokens: tuple[Token, ...], text: str) -> tuple[Token, ...]:
+    """The tokens at the end that join to the text: those of the thoughts before it fall away."""
+    wanted = len(text.strip())
+    start, size = len(tokens), 0
+    while start and size <= wanted + _LONGEST_END:
+        start -= 1
+        size += len(tokens[start].token)
+        if size >= wanted and spell(tokens[start:], text):
+            return tokens[start:]
+    return ()
 
 
 def _marked(tokens: tuple[Token, ...]) -> tuple[Token, ...]:
@@ -218,52 +254,23 @@ def _marked(tokens: tuple[Token, ...]) -> tuple[Token, ...]:
     )
 
 
-def _usage(usage: Any, call: ModelCall, generations: tuple[Generation, ...]) -> tuple[int, int]:
-    """As reported; else estimated, rather too high, so that budgets still hold."""
-    shown = call.prompt.text + "".join(each.content for each in call.prompt.messages)
-    return (
-        _count(usage, "prompt_tokens", _estimate(shown)),
-        _count(
-            usage,
-            "completion_tokens",
-            sum(max(len(each.tokens), _estimate(each.text)) for each in generations),
-        ),
-    )
+def _is_count(value: object) -> TypeGuard[int]:
+    return type(value) is int and value >= 0
 
 
-def _count(usage: Any, key: str, otherwise: int) -> int:
-    value = usage.get(key) if isinstance(usage, dict) else None
-    return value if type(value) is int and value >= 0 else otherwise
+def _shown(message: Message) -> int:
+    """About how long a message is; a picture in it is as long as a page, not as its bytes."""
+    if message.raw is None:
+        return len(message.content)
+    return min(len(message.raw), len(message.content) + _PAGE)
 
 
-def _estimate(text: str) -> int:
-    return math.ceil(len(text) / _CHARACTERS_PER_TOKEN)
+def _size(calls: Sequence[ToolCall]) -> int:
+    return sum(len(call.name) + len(call.arguments) for call in calls)
 
 
-def _complaint(body: bytes) -> str:
-    """What an error body says: `error.message`, `message` or `detail`, else its beginning."""
-    try:
-        data = json.loads(body)
-    except (ValueError, RecursionError):
-        return _short(body)
-    if not isinstance(data, dict):
-        return _short(body)
-    error = data.get("error")
-    places: list[Callable[[], Any]] = [
-        lambda: error.get("message") if isinstance(error, dict) else error,
-        lambda: data.get("message"),
-        lambda: data.get("detail"),
-    ]
-    said = next((found for place in places if isinstance(found := place(), str) and found), None)
-    kind = error.get("type") or error.get("code") if isinstance(error, dict) else None
-    text = _short(body) if said is None else said[:_SHOWN]
-    return f"{text} ({_short(kind)})" if kind else text
-
-
-def _short(value: Any) -> str:
-    if isinstance(value, bytes):
-        value = value[:_SHOWN].decode("utf-8", "replace")
-    return str(value)[:_SHOWN].strip() or "nothing"
+def _estimate(characters: int) -> int:
+    return math.ceil(characters / _CHARACTERS_PER_TOKEN)
 
 
 def _keys(data: Mapping[str, Any]) -> str:

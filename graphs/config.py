@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
 
@@ -25,6 +27,7 @@ from .criticizing import serve_critic
 from .deciding import BuiltPolicy, build_policy, signal_fingerprint
 from .places import Surroundings
 from .prompter import TemplatePrompter
+from .resilience import protected
 from .retrieving import DocumentSearch, NoSearch, build_retriever, find_retriever
 from .settings import BudgetSettings, PolicySettings, Settings, load_settings
 from .tiers import build_model, known_of, lacking, license_notices, tier_plan
@@ -51,7 +54,12 @@ DEMO = "demo.toml"
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """A router and what it was built from."""
+    """A router and what it was built from.
+
+    Attributes:
+        tier_counts: by tier, what happened to its calls: `retried`, `out_of_budget`, `opened`,
+            `left_alone`, `overloaded`, `hedged`.
+    """
 
     router: Router
     settings: Settings
@@ -60,6 +68,7 @@ class Built:
     notes: tuple[str, ...]
     critic: Critic | None = None
     caches: Caches | None = None
+    tier_counts: Mapping[str, Counter[str]] = field(default_factory=dict)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -99,8 +108,10 @@ def build(settings: Settings, around: Surroundings | None = None) -> Built:
     decides = build_policy(settings, around)
     caches = build_caches(settings.cache, _decider(settings, decides))
     opened = tuple(build_model(tier, around) for tier in settings.tiers)
+    counts = {tier.name: Counter[str]() for tier in settings.tiers}
     models = tuple(
-        caches.model(model, tier) for model, tier in zip(opened, settings.tiers, strict=True)
+        caches.model(protected(model, tier, settings.resilience, counts[tier.name]), tier)
+        for model, tier in zip(opened, settings.tiers, strict=True)
     )
     url = history_url(settings, around)
     history = None if url is None else open_history(url)
@@ -147,7 +158,9 @@ def build(settings: Settings, around: Surroundings | None = None) -> Built:
     router = Router(plan, performer, callers=lambda asked: CallerPrompter(asked, talks, prompter))
     retriever = None if isinstance(found, NoSearch) else found
     notes = () if found is None else found.notes
-    return Built(router, settings, decides.profile, retriever, notes, decides.critic, caches)
+    return Built(
+        router, settings, decides.profile, retriever, notes, decides.critic, caches, counts
+    )
 
 
 def _critic(settings: Settings, decides: BuiltPolicy, caches: Caches) -> CriticService | None:

@@ -30,6 +30,7 @@ __all__ = [
     "HistorySettings",
     "PolicySettings",
     "PriceSettings",
+    "ResilienceSettings",
     "RetrievalSettings",
     "Settings",
     "SignalSettings",
@@ -220,6 +221,25 @@ class CacheSettings(_Part):
     comparisons: bool = True
 
 
+class ResilienceSettings(_Part):
+    """How tiers behind endpoints (`openai:`, `langchain:`) are asked while they fail or are slow.
+
+    Every tier has a retry budget, a breaker and bounds of its own, in each process.
+    """
+
+    attempts: Annotated[int, Field(ge=1, le=10)] = 3
+    attempt_s: Annotated[float, Field(gt=0.0, allow_inf_nan=False)] | None = None
+    retry_share: Share = 0.2
+    breaker: bool = True
+    breaker_failures: Annotated[int, Field(ge=1)] = 10
+    breaker_ratio: Annotated[float, Field(gt=0.0, le=1.0)] = 0.5
+    open_s: Annotated[float, Field(gt=0.0, le=3600.0)] = 5.0
+    longest_open_s: Annotated[float, Field(gt=0.0, le=3600.0)] = 60.0
+    in_flight: Annotated[int, Field(ge=1)] = 64
+    waiting: Annotated[int, Field(ge=0)] = 256
+    hedge: bool = False
+
+
 class Settings(_Part):
     """A whole deployment."""
 
@@ -232,6 +252,7 @@ class Settings(_Part):
     retrieval: RetrievalSettings = RetrievalSettings()
     history: HistorySettings = HistorySettings()
     cache: CacheSettings = CacheSettings()
+    resilience: ResilienceSettings = ResilienceSettings()
 
 
 def load_settings(path: Path) -> Settings:
@@ -364,6 +385,7 @@ _PARTS: dict[str, type[_Part]] = {
     "retrieval": RetrievalSettings,
     "history": HistorySettings,
     "cache": CacheSettings,
+    "resilience": ResilienceSettings,
 }
 
 

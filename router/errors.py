@@ -16,7 +16,12 @@
         │   ├── UpstreamTruncated   its answer ended before it was complete
         │   ├── UpstreamRateLimited it asks for patience; carries `retry_after_s`
         │   ├── UpstreamRefused     it rejects this request or these credentials for good
+        │   │   ├── UpstreamUnauthorized  these credentials, for any request
+        │   │   ├── ContentRefused        what this request says
+        │   │   └── ContextOverflow       how long this request is
         │   └── UpstreamUnavailable it cannot be reached or is broken at the moment
+        │       ├── CircuitOpen         it failed too often, and is left alone for a while
+        │       └── Overloaded          too many calls of it are under way here
         ├── DeadlineExceeded        the request's time is up
         └── StoreError              a history or index failed; drivers degrade on it
             └── StoreCorrupt        what lies on disk is not what was written
@@ -26,13 +31,20 @@ An unavailable *signal* is a value (`Unavailable`), never an exception.
 
 from __future__ import annotations
 
+from typing import Literal
+
 __all__ = [
     "BadInput",
+    "CircuitOpen",
     "ConfigurationError",
+    "ContentRefused",
+    "ContextOverflow",
     "ContextTooLong",
     "DeadlineExceeded",
     "MissingExtra",
+    "Overloaded",
     "ProfileMismatch",
+    "Reach",
     "RunError",
     "StoreCorrupt",
     "StoreError",
@@ -42,6 +54,7 @@ __all__ = [
     "UpstreamRateLimited",
     "UpstreamRefused",
     "UpstreamTruncated",
+    "UpstreamUnauthorized",
     "UpstreamUnavailable",
     "UsageError",
     "WeightsError",
@@ -110,37 +123,67 @@ class BadInput(UsageError):
 
 
 class RunError(SurefootError):
-    """The world failed. The loop retries elsewhere, degrades or abstains; it never guesses."""
+    """The world failed. The loop retries elsewhere, degrades or abstains; it never guesses.
+
+    Attributes:
+        calls: model calls that were made for nothing.
+    """
 
     kind = "run"
+    calls = 1
+
+
+Reach = Literal["unknown", "not_sent", "sent", "answered"]
+"""How far a request came that failed: `not_sent` is certain, nothing of it can have been worked on;
+after `sent` it may have been, though nothing came back; `answered` is an answer or a part of one,
+which may have to be paid for."""
 
 
 class UpstreamError(RunError):
-    """A model or a retriever did not deliver what was asked."""
+    """A model or a retriever did not deliver what was asked.
+
+    Attributes:
+        retry_after_s: seconds for which the upstream asks to be left alone; None where it did not.
+        should_retry: what the upstream itself says of asking again; None where it says nothing.
+        reach: how far the request came.
+    """
 
     kind = "upstream"
+    reach: Reach = "unknown"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        retry_after_s: float | None = None,
+        should_retry: bool | None = None,
+        reach: Reach | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+        self.should_retry = should_retry
+        if reach is not None:
+            self.reach = reach
 
 
 class UpstreamMalformed(UpstreamError):
     """The upstream answered with something that is not an answer (HTML, bad JSON, no choices)."""
 
     kind = "malformed"
+    reach = "answered"
 
 
 class UpstreamTruncated(UpstreamError):
     """The upstream's answer ended before it was complete."""
 
     kind = "truncated"
+    reach = "answered"
 
 
 class UpstreamRateLimited(UpstreamError):
-    """The upstream asks for patience; `retry_after_s` in seconds, None where it did not say."""
+    """The upstream asks for patience; `retry_after_s` says how much, where it did."""
 
     kind = "rate_limited"
-
-    def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
-        super().__init__(message)
-        self.retry_after_s = retry_after_s
 
 
 class UpstreamRefused(UpstreamError):
@@ -149,10 +192,44 @@ class UpstreamRefused(UpstreamError):
     kind = "refused"
 
 
+class UpstreamUnauthorized(UpstreamRefused):
+    """The upstream rejects these credentials, or what they may use: so it will any request."""
+
+    kind = "unauthorized"
+
+
+class ContentRefused(UpstreamRefused):
+    """The upstream will not process what this request says; another model may."""
+
+    kind = "content_refused"
+
+
+class ContextOverflow(UpstreamRefused):
+    """The request is longer than the model's context; a model with a larger one may take it."""
+
+    kind = "context_overflow"
+
+
 class UpstreamUnavailable(UpstreamError):
     """The upstream cannot be reached, or is broken at the moment."""
 
     kind = "unavailable"
+
+
+class CircuitOpen(UpstreamUnavailable):
+    """The upstream failed too often and is not asked; `retry_after_s` says when it will be."""
+
+    kind = "circuit_open"
+    calls = 0
+    reach = "not_sent"
+
+
+class Overloaded(UpstreamUnavailable):
+    """Too many calls of the upstream are under way in this process: this one was not made."""
+
+    kind = "overloaded"
+    calls = 0
+    reach = "not_sent"
 
 
 class DeadlineExceeded(RunError):

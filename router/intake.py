@@ -14,6 +14,7 @@ from .budget import Spend
 from .conversation import is_follow_up
 from .critic.corrective import corrected
 from .decisions import NOT_ASSESSED, Action, Attempt, Decision
+from .errors import ContextOverflow
 from .evidence import Evidence, Generation, Passage
 from .making import maker
 from .plan import Plan
@@ -85,6 +86,8 @@ def take(
 ) -> None:
     """Write the outcome of `request` into the state and the evidence."""
     outcome = reply.outcome
+    if reply.degraded:
+        state.degraded += [words for words in reply.degraded if words not in state.degraded]
     if isinstance(request, Draft):
         state.phase = "assess"
         _take_draft(plan, state, evidence, request, reply)
@@ -157,6 +160,8 @@ def _take_draft(
         state.failed[tier] = f"the tier failed ({outcome.kind}): {outcome.message}"
         name = plan.tiers[tier].name
         state.degraded.append(f"tier {name}: {outcome.kind}: {outcome.message}")
+        if outcome.kind == ContextOverflow.kind:
+            _rule_out_small_contexts(plan, state, tier)
         state.current = None
         return
     assert isinstance(outcome, Drafted)
@@ -189,6 +194,15 @@ def _take_draft(
     )
     state.current = len(attempts)
     attempts.append(attempt)
+
+
+def _rule_out_small_contexts(plan: Plan, state: RunState, tier: int) -> None:
+    """What was too long for a tier is too long for those above that take no more."""
+    spec = plan.tiers[tier]
+    for other in range(tier + 1, len(plan.tiers)):
+        if plan.tiers[other].context <= spec.context:
+            words = f"its context is no larger than that of tier {spec.name}, which was too small"
+            state.failed.setdefault(other, words)
 
 
 def _closed_book(

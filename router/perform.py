@@ -19,7 +19,7 @@ from .capabilities import hidden_wanted
 from .comparisons import checked_values, posed
 from .critic.critics import CriticService
 from .critic.states import CriticState
-from .errors import RunError, UpstreamMalformed
+from .errors import DeadlineExceeded, RunError, UpstreamMalformed
 from .evidence import Evidence, Turn
 from .plan import Plan
 from .protocols import (
@@ -210,9 +210,9 @@ class Performer:
         except TimeoutError as error:
             ours = limit is not None and timer.expired()
             words = f"no answer within {limit:.2f} s" if ours else f"it timed out: {error}"
-            return _failed(request, run, "deadline", words)
+            return _failed(request, run, DeadlineExceeded(words))
         except RunError as error:
-            return _failed(request, run, error.kind, str(error))
+            return _failed(request, run, error)
 
     def also_close(self, resource: Closing) -> None:
         """Have something closed after models, history and critic, which use it."""
@@ -288,9 +288,13 @@ class Performer:
         return prompter.prompt(tier, run.question, passages, run.turns)
 
     def _priced(self, outcome: Outcome, tier: int, completion: Completion) -> Reply:
-        price = self.plan.tiers[tier].price
-        cost = None if price is None else price.of(completion.tokens_in, completion.tokens_out)
-        return Reply(outcome, cost, calls=completion.calls, tokens=_tokens(completion))
+        plan = self.plan.tiers[tier]
+        cost = None
+        if plan.price is not None:
+            cost = plan.price.of(completion.tokens_in, completion.tokens_out)
+        degraded = tuple([f"tier {plan.name}: {words}" for words in completion.degraded])
+        tokens = completion.tokens_in + completion.tokens_out
+        return Reply(outcome, cost, calls=completion.calls, tokens=tokens, degraded=degraded)
 
     async def _ask(self, request: Ask, run: RunView) -> Reply:
         tier, prompt = request.tier, None
@@ -390,15 +394,9 @@ def _state(request: Critique, question: str) -> CriticState:
     )
 
 
-def _failed(request: Request, run: RunView, kind: str, words: str) -> Reply:
+def _failed(request: Request, run: RunView, error: RunError) -> Reply:
     """The failure, with its line in the log: without the words, which may quote a prompt."""
-    _LOG.warning("run %s: %s failed: %s", run.run_id, type(request).__name__.lower(), kind)
-    return Reply(Failure(kind, words), calls=_calls(request))
-
-
-def _calls(request: Request) -> int:
-    return 1 if isinstance(request, Draft | Sample | Ask) else 0
-
-
-def _tokens(completion: Completion) -> int:
-    return completion.tokens_in + completion.tokens_out
+    name = type(request).__name__.lower()
+    _LOG.warning("run %s: %s failed: %s", run.run_id, name, error.kind)
+    calls = error.calls if isinstance(request, Draft | Sample | Ask) else 0
+    return Reply(Failure(error.kind, str(error)), calls=calls)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol, runtime_checkable
 
 from .budget import Budget, Forecast, Spend
 from .decisions import Alternative, Attempt, Choice, Entry, Result, Rung
+from .errors import DeadlineExceeded
 from .evidence import Evidence, Generation, Passage, Pooling, Refusal, Token, Turn
 from .requests import Ask, CompareKind, PrefixVerdict, Recalled
 from .signals import Estimate, Reading, Signal, Unavailable
@@ -124,15 +125,34 @@ class ModelCall:
     options: CallOptions | None = None
     hidden: tuple[HiddenWanted, ...] = ()
 
+    def within(self, used_s: float) -> ModelCall:
+        """The same call after so many seconds of its time.
+
+        Raises:
+            DeadlineExceeded: none is left.
+        """
+        if self.timeout_s is None or used_s <= 0.0:
+            return self
+        left = self.timeout_s - used_s
+        if left <= 0.0:
+            raise DeadlineExceeded(f"no answer within {self.timeout_s:.2f} s")
+        return replace(self, timeout_s=left)
+
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """What a model wrote, and what it used for it (tokens over all `n` answers)."""
+    """What a model wrote, and what it used for it (tokens over all `n` answers).
+
+    Attributes:
+        calls: of the model that it took, those that failed included.
+        degraded: what did not go as it should on the way, in words.
+    """
 
     generations: tuple[Generation, ...]
     tokens_in: int
     tokens_out: int
     calls: int = 1
+    degraded: tuple[str, ...] = ()
 
 
 OnTokens = Callable[[Sequence[Token]], PrefixVerdict]

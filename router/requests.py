@@ -252,6 +252,7 @@ class Reply:
         elapsed_s: seconds since the previous reply (or the start), the loop's own time included.
         calls: model calls made, failed ones included.
         tokens: input and output tokens.
+        degraded: what did not go as it should on the way, in words.
     """
 
     outcome: Outcome
@@ -259,6 +260,7 @@ class Reply:
     elapsed_s: float = 0.0
     calls: int = 0
     tokens: int = 0
+    degraded: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

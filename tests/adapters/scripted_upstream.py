@@ -1,6 +1,10 @@
 """A loopback HTTP server that answers, or fails to, as the name of the requested model says.
 
 It speaks HTTP by hand, so that it can break off anywhere; it keeps every request it has read.
+
+Beside the names in `BEHAVIORS` there are `slow:SECONDS`, `endless`, `stream:NAME` and `stall:NAME`
+(see `Upstream.streams`), and `in-turn:A,B,C`, which behaves like A at the first request for that
+model, then like B, and from then on like C.
 """
 
 from __future__ import annotations
@@ -8,13 +12,24 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
+from urllib.parse import unquote
 
-__all__ = ["Seen", "Upstream", "chat_choice", "running_upstream", "text_choice"]
+__all__ = [
+    "Seen",
+    "Upstream",
+    "answer_events",
+    "chat_choice",
+    "chunk",
+    "events",
+    "running_upstream",
+    "text_choice",
+]
 
 CONTENT = [
     {"token": " Paris", "logprob": -0.25, "top_logprobs": [{"token": " Paris", "logprob": -0.25}]},
@@ -44,23 +59,78 @@ def text_choice(**changes: Any) -> dict[str, Any]:
     return {"index": 0, "text": " Paris.", "logprobs": LEGACY, "finish_reason": "stop", **changes}
 
 
+EVENTS_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
+
+
+def chunk(text: str | None, *, finish: str | None = None, **changes: Any) -> dict[str, Any]:
+    """One chunk of a streamed chat answer; a text brings its one token."""
+    entry = {"token": text, "logprob": -0.25, "top_logprobs": [{"token": text, "logprob": -0.25}]}
+    choice = {
+        "index": 0,
+        "delta": {} if text is None else {"content": text},
+        "logprobs": None if text is None else {"content": [entry]},
+        "finish_reason": finish,
+    }
+    return {"object": "chat.completion.chunk", "choices": [{**choice, **changes}]}
+
+
+def events(*chunks: dict[str, Any] | str, end: str = "\n\n", done: bool = True) -> bytes:
+    """A stream of events; a text stands for a line as it is."""
+    lines = [one if isinstance(one, str) else f"data: {_json(one)}" for one in chunks]
+    lines += ["data: [DONE]"] if done else []
+    return "".join(line + end for line in lines).encode()
+
+
+def _json(chunk: dict[str, Any]) -> str:
+    return json.dumps(chunk, ensure_ascii=False)  # characters of several bytes, as they are
+
+
+def answer_events(text: str = "Paris is a city.", finish: str = "stop") -> list[dict[str, Any]]:
+    """A whole answer in chunks of one word each, then how it ended and its usage."""
+    words = [word if n == 0 else f" {word}" for n, word in enumerate(text.split(" "))]
+    usage = {"prompt_tokens": 11, "completion_tokens": len(words)}
+    last = {"object": "chat.completion.chunk", "choices": [], "usage": usage}
+    return [*(chunk(word) for word in words), chunk(None, finish=finish), last]
+
+
 @dataclass(frozen=True)
 class Seen:
-    """One request as it arrived."""
+    """One request as it arrived; `at` is in monotonic seconds."""
 
     path: str
     headers: dict[str, str]
     body: dict[str, Any]
+    at: float = field(default_factory=time.monotonic)
 
 
 @dataclass
 class Upstream:
-    """The running server."""
+    """The running server.
+
+    Attributes:
+        script: how models behave that do not do what their name says; may be changed at any time.
+        streams: what `stream:NAME` sends as events, and `stall:NAME` before it falls silent.
+    """
 
     base_url: str = ""
     seen: list[Seen] = field(default_factory=list)
     open_connections: int = 0
     bytes_sent: int = 0
+    script: dict[str, str] = field(default_factory=dict)
+    streams: dict[str, bytes] = field(default_factory=dict)
+
+    def count(self, model: str) -> int:
+        """How many requests came for a model."""
+        return sum(seen.body["model"] == model for seen in self.seen)
+
+    def wanted(self, model: str) -> str:
+        """How the model behaves at the request that came last."""
+        wanted = self.script.get(model, model)
+        name, _, turns = wanted.partition(":")
+        if name != "in-turn":
+            return wanted
+        each = turns.split(",")
+        return each[min(self.count(model), len(each)) - 1]
 
 
 Answer = bytes | None
@@ -107,7 +177,7 @@ def status(seen: Seen, argument: str) -> Answer:
 
 
 def limited(seen: Seen, argument: str) -> Answer:
-    headers = [f"Retry-After: {argument}"] if argument else []
+    headers = [f"Retry-After: {unquote(argument)}"] if argument else []
     return http(429, error("slow down"), *headers)
 
 
@@ -120,6 +190,12 @@ def one_only(seen: Seen, argument: str) -> Answer:
 def new_limit(seen: Seen, argument: str) -> Answer:
     if "max_tokens" in seen.body:
         return http(400, error("Unsupported parameter: use 'max_completion_tokens' instead."))
+    return http(200, completion(seen))
+
+
+def no_stream(seen: Seen, argument: str) -> Answer:
+    if seen.body.get("stream"):
+        return http(400, error("Streaming is not supported: unsupported parameter 'stream'"))
     return http(200, completion(seen))
 
 
@@ -165,6 +241,7 @@ BEHAVIORS: dict[str, Callable[[Seen, str], Answer]] = {
     "always-one": lambda seen, argument: http(200, completion(seen)),
     "always-five": lambda seen, argument: http(200, completion(seen, 5)),
     "new-limit": new_limit,
+    "no-stream": no_stream,
     "status": status,
     "429": limited,
     "html": raw_body(b"<html>Sign in</html>"),
@@ -220,9 +297,21 @@ async def running_upstream(port: int = 0) -> AsyncIterator[Upstream]:
         try:
             seen = await _read(reader)
             upstream.seen.append(seen)
-            if seen.body["model"] == "endless":
+            wanted = upstream.wanted(seen.body["model"])
+            if wanted == "endless":
                 await _send_for_ever(writer, upstream)
-            answer = behave(seen, seen.body["model"])
+            if wanted.startswith("slow:"):
+                if await _left_within(reader, float(wanted.removeprefix("slow:"))):
+                    return
+                wanted = "ok"
+            name, _, argument = wanted.partition(":")
+            if name in ("stream", "stall"):
+                writer.write(EVENTS_HEAD + upstream.streams[argument])
+                await writer.drain()
+                if name == "stall":
+                    await reader.read()
+                return
+            answer = behave(seen, wanted)
             if answer is None:
                 await reader.read()
             else:
@@ -238,6 +327,16 @@ async def running_upstream(port: int = 0) -> AsyncIterator[Upstream]:
     upstream.base_url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
     async with server:
         yield upstream
+
+
+async def _left_within(reader: asyncio.StreamReader, seconds: float) -> bool:
+    """Whether the client leaves before so much time has passed."""
+    try:
+        async with asyncio.timeout(seconds):
+            await reader.read()
+    except TimeoutError:
+        return False
+    return True
 
 
 async def _send_for_ever(writer: asyncio.StreamWriter, upstream: Upstream) -> None:

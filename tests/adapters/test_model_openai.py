@@ -18,8 +18,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from surefoot.adapters.model_openai import OpenAIModel
-from surefoot.adapters.openai_wire import Failed as FailedAnswer
-from surefoot.adapters.openai_wire import parse_completion, retry_after_s, status_error
+from surefoot.adapters.openai_wire import parse_completion
+from surefoot.adapters.upstream_status import Failed as FailedAnswer
+from surefoot.adapters.upstream_status import status_error
 from surefoot.router.errors import (
     ConfigurationError,
     DeadlineExceeded,
@@ -483,7 +484,7 @@ def broken_bodies(draw: st.DrawFn) -> bytes:
 @given(body=broken_bodies())
 def test_no_body_raises_anything_but_a_typed_error(call: ModelCall, body: bytes) -> None:
     try:
-        completion = parse_completion("m", body, call, NOW)
+        completion = parse_completion("m", body, call)
     except UpstreamError as error:
         assert str(error)
     else:
@@ -497,8 +498,8 @@ def test_no_body_raises_anything_but_a_typed_error(call: ModelCall, body: bytes)
 def test_no_error_status_raises_anything_but_a_typed_error(
     status: int, header: str, body: bytes
 ) -> None:
-    found = status_error("m", FailedAnswer(status, header, body, NOW))
+    failed = FailedAnswer(status, body, {"retry-after": header}, NOW)
+    found = status_error("m", failed)
     assert isinstance(found, UpstreamError)
     assert "m answered with status" in str(found)
-    wait = retry_after_s(header, NOW)
-    assert wait is None or wait >= 0.0
+    assert found.retry_after_s is None or found.retry_after_s >= 0.0
