@@ -124,8 +124,11 @@ class MemoryHistory:
     def _append(self, tenant: str, thread: str, turns: Sequence[KeptTurn]) -> int:
         known = self._threads.get((tenant, thread)) or deque(maxlen=self._max_turns)
         ids = {kept.id for _, kept in known}
-        new = {turn.id: turn for turn in reversed(turns) if turn.id not in ids}
-        for turn in reversed(new.values()):
+        new: dict[str, KeptTurn] = {}
+        for turn in turns:
+            if turn.id not in ids:
+                new.setdefault(turn.id, turn)
+        for turn in new.values():
             self._turns_ever += 1
             known.append((self._turns_ever, turn))
         if new:

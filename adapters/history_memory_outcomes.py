@@ -41,9 +41,9 @@ class Outcomes:
         if outcome.rung in rows:
             self._uncount(tenant, rows[outcome.rung])
         rows[outcome.rung] = outcome
-        gone = self._rows.keep(key, rows, at)
+        self._rows.keep(key, rows, at)
         count = count_of(outcome)
-        if count is None or key in gone:
+        if count is None or self._rows.get(key) is None:
             return
         counted = self._counted.setdefault((tenant, count.model, count.rung), OrderedDict())
         counted[outcome.query_id, outcome.rung] = (self._clock() if at is None else at, count)

@@ -36,7 +36,7 @@ class Shelf(Generic[K, V]):
         return None if found is None or self._is_over(found[0]) else found[0]
 
     def keep(self, key: K, value: V, at: float | None = None) -> list[K]:
-        """Keep or replace a value; the keys that had to go for it.
+        """Keep or replace a value; the keys that had to go for it, though their time was not over.
 
         Args:
             at: when its life began; now where None.
@@ -45,10 +45,14 @@ class Shelf(Generic[K, V]):
         self._kept[key] = (self._clock() if at is None else at, self._ever, value)
         self._kept.move_to_end(key)
         gone = []
-        while len(self._kept) > self._cap or self._is_over(next(iter(self._kept.values()))[0]):
-            gone.append(self._kept.popitem(last=False)[0])  # the oldest stands first
-            if not self._kept:
+        while self._kept:
+            oldest, (kept_at, _, _) = next(iter(self._kept.items()))
+            is_over = self._is_over(kept_at)
+            if len(self._kept) <= self._cap and not is_over:
                 break
+            del self._kept[oldest]
+            if not is_over:
+                gone.append(oldest)
         return gone
 
     def drop(self, key: K) -> V | None:

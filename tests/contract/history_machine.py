@@ -101,19 +101,23 @@ class Model:
         self.labels.pop(run_id, None)
         self.losses.pop(run_id, None)
 
-    def erase(self, user: str | None, thread: str | None) -> None:
-        everything = user is None and thread is None
+    def erase(self, scope: Scope) -> None:
         for id, kept in list(self.runs.items()):
-            if everything or kept.value.user == user or kept.value.thread == thread:
-                if user is None or kept.value.user == user:
-                    self.forget(id)
+            if scope.user is not None:
+                goes = kept.value.user == scope.user
+            else:
+                goes = scope.thread in (None, kept.value.thread)
+            if goes:
+                self.forget(id)
         for name, (at, turns) in list(self.threads.items()):
-            left = [one for one in turns if user is not None and one.user != user]
-            if everything or user is not None or name == thread:
-                self.threads[name] = (at, left)
-                if not left:
-                    del self.threads[name]
-        if everything:
+            if scope.user is not None:
+                turns = [one for one in turns if one.user != scope.user]
+            elif scope.thread in (None, name):
+                turns = []
+            self.threads[name] = (at, turns)
+            if not turns:
+                del self.threads[name]
+        if scope.user is None and scope.thread is None:
             self.labels.clear()
             self.losses.clear()
 
@@ -180,10 +184,7 @@ class HistoryMachine(RuleBasedStateMachine):
         assert is_new == (said.id not in known)
         # Labels of a run that is gone are renewed together.
         at = model.runs[run_id].at if run_id in model.runs else self.now if is_new else at
-        model.labels[run_id] = (
-            at,
-            {said.id: said, **known} if not is_new else {**known, said.id: said},
-        )
+        model.labels[run_id] = (at, {**known, said.id: said})
 
     @rule(run=recorded, loss=st.sampled_from([0.0, 1.0, None]))
     def judge(self, run: tuple[str, str], loss: float | None) -> None:
@@ -209,7 +210,7 @@ class HistoryMachine(RuleBasedStateMachine):
         scope = Scope(tenant, user, None if user is not None else thread)
         while not self.runner.run(self.store.erase(scope, limit=2)).is_done:
             pass
-        self.model(tenant).erase(scope.user, scope.thread)
+        self.model(tenant).erase(scope)
 
     @precondition(lambda self: hasattr(self, "store"))
     @invariant()
