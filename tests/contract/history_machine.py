@@ -29,7 +29,7 @@ from .history_labels_suite import counted, outcome
 from .history_suite import ask, make_run
 
 TTL_S = 1000.0
-KEEP = Retention(ttl_s=TTL_S, max_turns=3, max_runs=5)
+KEEP = Retention(ttl_s=TTL_S, max_turns=3)
 
 # Ids that a store which glued them together would mix up.
 tenants = st.sampled_from(["a", "a:b", "{a}", ""])
@@ -39,9 +39,10 @@ numbers = st.integers(0, 7)
 
 
 class World(Protocol):
-    """Opens a store, ages it, and says what a crash leaves."""
+    """Opens a store, ages it, and says what a crash leaves, and how many runs a tenant has."""
 
     survives: bool
+    max_runs: int | None
 
     async def open(self, retention: Retention) -> HistoryStore: ...
 
@@ -62,6 +63,7 @@ class Kept:
 class Model:
     """What one tenant's history should be."""
 
+    max_runs: int | None
     runs: dict[str, Kept] = field(default_factory=dict)
     threads: dict[str, tuple[float, list[KeptTurn]]] = field(default_factory=dict)
     labels: dict[str, tuple[float, dict[str, Feedback]]] = field(default_factory=dict)
@@ -78,7 +80,6 @@ class Model:
         at, known = self.threads.get(thread, (now, []))
         new = [one for one in turns if one.id not in [old.id for old in known]]
         if new:
-            assert KEEP.max_turns is not None
             self.threads[thread] = (now, (known + new)[-KEEP.max_turns :])
 
     def record(self, now: float, run: RunRecord) -> None:
@@ -89,9 +90,9 @@ class Model:
         if run.thread is not None and run.turn is not None:
             turn = KeptTurn(id, run.turn.question, run.turn.answer, run.at, run.user)
             self.append(now, run.thread, [turn])
-        assert KEEP.max_runs is not None
-        for old in list(self.runs)[: -KEEP.max_runs]:
-            self.forget(old)
+        if self.max_runs is not None:
+            for old in list(self.runs)[: -self.max_runs]:
+                self.forget(old)
 
     def began(self, now: float, run_id: str) -> float:
         return self.runs[run_id].at if run_id in self.runs else now
@@ -134,12 +135,12 @@ class HistoryMachine(RuleBasedStateMachine):
     def begin(self) -> None:
         self.runner = asyncio.Runner()
         self.world = self.make_world()
-        self.store = self.runner.run(self.world.open(KEEP))
+        self.store = self.runner.run(self.world.open(replace(KEEP, max_runs=self.world.max_runs)))
         self.models: dict[str, Model] = {}
         self.now = 0.0
 
     def model(self, tenant: str) -> Model:
-        model = self.models.setdefault(tenant, Model())
+        model = self.models.setdefault(tenant, Model(self.world.max_runs))
         model.expire(self.now)
         return model
 
@@ -203,7 +204,7 @@ class HistoryMachine(RuleBasedStateMachine):
         self.runner.run(self.world.crash(self.store))
         if not self.world.survives:
             self.models.clear()
-        self.store = self.runner.run(self.world.open(KEEP))
+        self.store = self.runner.run(self.world.open(replace(KEEP, max_runs=self.world.max_runs)))
 
     @rule(tenant=tenants, user=users, thread=st.none() | threads)
     def erase(self, tenant: str, user: str | None, thread: str | None) -> None:

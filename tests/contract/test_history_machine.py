@@ -31,9 +31,10 @@ HOW = settings(
 
 
 class Memory:
-    """A process that dies takes its history along."""
+    """A process that dies takes its history along. Its bound is one of all tenants together."""
 
     survives = False
+    max_runs: int | None = None
 
     def __init__(self) -> None:
         self.clock = Clock()
@@ -52,6 +53,7 @@ class Sqlite(Memory):
     """A file: whoever opens it next goes on."""
 
     survives = True
+    max_runs = 5
 
     def __init__(self) -> None:
         super().__init__()
@@ -68,6 +70,7 @@ class RedisWorld(Memory):
     """A server with its own clock: all it keeps is made to expire sooner."""
 
     survives = True
+    max_runs = 5
 
     def __init__(self, url: str) -> None:
         super().__init__()
