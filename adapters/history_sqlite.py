@@ -108,7 +108,9 @@ class SqliteHistory:
             return False
         for old in self._runs.beyond_cap(connection, run.tenant):
             self._eraser.forget(connection, run.tenant, [old])
-        self._sweep(connection)
+        if self._records % _SWEEP_EVERY == 0:
+            self._sweep(connection)
+        self._records += 1
         return True
 
     async def runs(self, tenant: str, limit: int = 20) -> Sequence[RunRecord]:
@@ -225,9 +227,12 @@ class SqliteHistory:
             StoreError: everything was erased, but the file's log cannot be emptied while another
                 process reads; call again.
         """
-        erased = await self._write(
-            lambda connection: self._eraser.erase(connection, scope, max(1, limit))
-        )
+
+        def write(connection: sqlite3.Connection) -> Erased:
+            self._sweep(connection)
+            return self._eraser.erase(connection, scope, max(1, limit))
+
+        erased = await self._write(write)
         if erased.is_done and not await self._file.run(empty_log):
             self.failures["log_in_use"] += 1
             raise StoreError(
@@ -248,8 +253,6 @@ class SqliteHistory:
         return await self._file.run(write)
 
     def _sweep(self, connection: sqlite3.Connection) -> None:
-        due = self._records % _SWEEP_EVERY == 0 and math.isfinite(self._retention.lifetime_s())
-        self._records += 1
-        if due:
+        if math.isfinite(self._retention.lifetime_s()):
             for statement in SWEEP:
                 connection.execute(statement, {"cutoff": self._cutoff()})

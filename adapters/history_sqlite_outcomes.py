@@ -41,11 +41,21 @@ class SqliteOutcomes:
     def label(self, connection: sqlite3.Connection, tenant: str, feedback: Feedback) -> bool:
         """Keep a label; False where its id is known."""
         ids = (key_part(tenant), key_part(feedback.run_id), key_part(feedback.id))
+        connection.execute(  # expired, but not swept yet
+            "DELETE FROM history_feedback WHERE tenant = ? AND run_id = ? AND kept_at <= ?",
+            (*ids[:2], self.cutoff()),
+        )
+        begun = self._begun(connection, *ids[:2])
         made = connection.execute(
             "INSERT OR IGNORE INTO history_feedback (tenant, run_id, feedback_id, kept_at, version,"
             " feedback) VALUES (?, ?, ?, ?, ?, ?)",
-            (*ids, self._begun(connection, *ids[:2]), SCHEMA, to_text(feedback)),
+            (*ids, begun, SCHEMA, to_text(feedback)),
         )
+        if made.rowcount == 1:  # what is said of one run expires together
+            connection.execute(
+                "UPDATE history_feedback SET kept_at = ? WHERE tenant = ? AND run_id = ?",
+                (begun, *ids[:2]),
+            )
         return made.rowcount == 1
 
     def labels(

@@ -60,6 +60,11 @@ class SqliteRuns:
             "action": run.result.action.value,
             "at_us": microseconds(run.at),
         }
+        connection.execute(  # what has expired but was not swept yet is as good as gone
+            "DELETE FROM history_runs WHERE tenant = :tenant AND run_id = :run_id"
+            " AND kept_at <= :cutoff",
+            {"tenant": row["tenant"], "run_id": row["run_id"], "cutoff": self.cutoff()},
+        )
         made = connection.execute(
             "INSERT OR IGNORE INTO history_runs (tenant, run_id, kept_at, question_key,"
             " fingerprint, version, run, repeat, thread, user, action, at_us) VALUES (:tenant,"

@@ -61,6 +61,8 @@ class SqliteThreads:
             (*where, key_part(turn.id), at, SCHEMA, packed, key_part_or_none(turn.user))
             for turn, packed in zip(turns, pack_turns(turns), strict=True)
         ]
+        if not self._is_alive(connection, where):  # expired, but not swept yet
+            connection.execute("DELETE FROM history_turns WHERE tenant = ? AND thread = ?", where)
         made = connection.executemany(
             "INSERT OR IGNORE INTO history_turns (tenant, thread, run_id, kept_at, version, turn,"
             " user) VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -79,12 +81,7 @@ class SqliteThreads:
     ) -> Page[KeptTurn]:
         """Turns from a number on, oldest first."""
         where = (key_part(tenant), key_part(thread))
-        latest = connection.execute(
-            "SELECT kept_at FROM history_turns WHERE tenant = ? AND thread = ?"
-            " ORDER BY seq DESC LIMIT 1",
-            where,
-        ).fetchone()
-        if latest is None or latest[0] <= self.cutoff():
+        if not self._is_alive(connection, where):
             return Page(())
         rows = connection.execute(
             "SELECT seq, run_id, version, turn FROM history_turns WHERE tenant = ? AND thread = ?"
@@ -107,3 +104,11 @@ class SqliteThreads:
             (key_part(tenant), after, self.cutoff(), max(0, limit) + 1),
         ).fetchall()
         return page_of_rows([(seq, from_key_part(name.decode())) for seq, name in rows], limit)
+
+    def _is_alive(self, connection: sqlite3.Connection, where: tuple[str, str]) -> bool:
+        latest = connection.execute(
+            "SELECT kept_at FROM history_turns WHERE tenant = ? AND thread = ?"
+            " ORDER BY seq DESC LIMIT 1",
+            where,
+        ).fetchone()
+        return latest is not None and latest[0] > self.cutoff()
