@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from ..router.errors import ConfigurationError, MissingExtra, WeightsError
-from .encoder_torch import quiet_loading
 from .openmp import short_spins
+from .transformers_loading import transformers_loading
 
 __all__ = ["OpenedEncoder", "check_libraries", "open_encoder"]
 
@@ -61,7 +61,7 @@ def open_encoder(folder: Path, *, weights: bool = True) -> OpenedEncoder:
     import transformers
 
     try:
-        with quiet_loading(transformers.utils.logging):
+        with transformers_loading():
             tokenizer = transformers.AutoTokenizer.from_pretrained(
                 str(folder), split_special_tokens=True, **_HOW
             )

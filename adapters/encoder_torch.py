@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -15,8 +14,9 @@ from ..router.errors import UpstreamMalformed, UpstreamUnavailable
 from ..router.text import clean_text
 from .encoder_files import EncoderFiles
 from .openmp import short_spins
+from .transformers_loading import transformers_loading
 
-__all__ = ["Head", "TorchEncoder", "quiet_loading", "token_limit"]
+__all__ = ["Head", "TorchEncoder", "token_limit"]
 
 Head = Literal["AutoModel", "AutoModelForSequenceClassification"]
 """The class of transformers by which a model is loaded."""
@@ -137,7 +137,7 @@ class TorchEncoder:
         # Only what lies in the folder, and none of the code that a repository may bring.
         how = {"local_files_only": True, "trust_remote_code": False}
         folder = str(self.files.folder)
-        with quiet_loading(transformers.utils.logging):
+        with transformers_loading():
             tokenizer = transformers.AutoTokenizer.from_pretrained(folder, **how)
             model, info = getattr(transformers, self._head).from_pretrained(
                 folder, output_loading_info=True, **how
@@ -158,20 +158,6 @@ class TorchEncoder:
 
     def _broken(self, what: str, error: Exception) -> UpstreamUnavailable:
         return UpstreamUnavailable(f"{self.files.name} {what}: {type(error).__name__}: {error}")
-
-
-@contextmanager
-def quiet_loading(logging: Any) -> Iterator[None]:
-    """No progress bars and no reports of unused weights on a terminal that shows answers."""
-    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(level)
-        if bars:
-            logging.enable_progress_bar()
 
 
 def _cut(order: Sequence[int], size: int) -> Iterator[Sequence[int]]:

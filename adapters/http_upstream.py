@@ -1,4 +1,4 @@
-"""One HTTP endpoint that answers POSTs: connections, sizes, broken-off bodies, and its key.
+"""One HTTP endpoint that answers POSTs: its connections and its key.
 
 What fails is a typed error that tells how far the request came; the key is in none of them.
 """
@@ -8,32 +8,25 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import re
-import zlib
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from http.cookiejar import CookieJar
 from typing import TYPE_CHECKING, Any
 
-from ..router.errors import (
-    ConfigurationError,
-    UpstreamError,
-    UpstreamMalformed,
-    UpstreamTruncated,
-    UpstreamUnavailable,
-)
+from ..router.errors import ConfigurationError, UpstreamError, UpstreamUnavailable
+from .http_answer import HttpAnswer, said
 from .http_exchange import HttpExchange
 
 if TYPE_CHECKING:
     import httpx
 
-__all__ = ["HttpAnswer", "HttpUpstream"]
+__all__ = ["HttpUpstream"]
 
 _CONNECT_TIMEOUT_S = 10.0
 # Servers close idle connections after 5 s or more, and a request that meets the closing is lost.
 _KEEPALIVE_S = 4.0
 _MOST_CONNECTIONS = 512
 _MOST_IDLE = 64
-_ENCODINGS = frozenset({"", "identity", "gzip", "deflate"})
 # Keys of local servers are often a word like "none", which an answer may well contain.
 _SHORTEST_SECRET = 8
 _SECRET_NAME = re.compile(r"key|token|secret|password|signature|^sig$", re.IGNORECASE)
@@ -114,11 +107,11 @@ class HttpUpstream:
 
     def silence(self, error: UpstreamError) -> None:
         """Blot the key out of the error's message, however it was spelled on the wire."""
-        said = str(error)
+        words = str(error)
         for secret in self._secrets:
-            said = said.replace(secret, "***")
-        if said != str(error):
-            error.args = (said,)
+            words = words.replace(secret, "***")
+        if words != str(error):
+            error.args = (words,)
 
     async def aclose(self) -> None:
         """Close the connections. The next request would open new ones."""
@@ -130,7 +123,7 @@ class HttpUpstream:
         httpx = self._httpx
         unsent = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
         return UpstreamUnavailable(
-            f"{self._name} at {self.host} cannot be reached: {_said(error)}",
+            f"{self._name} at {self.host} cannot be reached: {said(error)}",
             reach="not_sent" if isinstance(error, unsent) else "sent",
         )
 
@@ -168,100 +161,6 @@ class _NoCookies(CookieJar):
 
     def extract_cookies(self, response: Any, request: Any) -> None:
         """Nothing is kept."""
-
-
-class HttpAnswer:
-    """The answer to one request, of which the head has come."""
-
-    def __init__(
-        self,
-        head: httpx.Response,
-        exchange: HttpExchange,
-        name: str,
-        failure: type[httpx.HTTPError],
-    ) -> None:
-        self._exchange = exchange
-        self._name = name
-        self._failure = failure
-        self.status = head.status_code
-        self.headers: Mapping[str, str] = head.headers
-
-    async def body(self, most_bytes: int) -> bytes:
-        """The whole body, unpacked; raises UpstreamMalformed where it is larger than that."""
-        found = bytearray()
-        async with aclosing(self.pieces(most_bytes)) as pieces:
-            async for piece in pieces:
-                found += piece
-        return bytes(found)
-
-    async def pieces(self, most_bytes: int) -> AsyncGenerator[bytes, None]:
-        """The body as it comes, unpacked; close it when leaving early.
-
-        Raises:
-            UpstreamMalformed: more than `most_bytes`, or packed in a way that was not asked for.
-            UpstreamTruncated: it broke off.
-        """
-        inflater = self._inflater(most_bytes)
-        size = packed_size = 0
-        try:
-            async with aclosing(self._exchange.pieces()) as raw:
-                async for piece in raw:
-                    # Packed bytes count as well: any number of them may unpack to nothing.
-                    packed_size += len(piece)
-                    if inflater is not None:
-                        piece = inflater.unpacked(piece)
-                    size += len(piece)
-                    if max(size, packed_size) > most_bytes:
-                        raise _too_large(self._name, most_bytes)
-                    yield piece
-        except self._failure as error:
-            raise UpstreamTruncated(
-                f"the answer of {self._name} broke off: {_said(error)}"
-            ) from error
-        if inflater is not None:
-            inflater.close()
-
-    def _inflater(self, most_bytes: int) -> _Inflater | None:
-        encoding = self.headers.get("content-encoding", "").strip().lower()
-        if encoding not in _ENCODINGS:
-            raise UpstreamMalformed(
-                f"{self._name} answered in the encoding '{encoding[:40]}', which was not asked for"
-            )
-        return _Inflater(self._name, most_bytes) if encoding in ("gzip", "deflate") else None
-
-
-class _Inflater:
-    """Unpacks up to a limit only: a few kilobytes may claim to be gigabytes."""
-
-    def __init__(self, name: str, most_bytes: int) -> None:
-        self._name = name
-        self._most_bytes = most_bytes
-        self._room = most_bytes
-        self._inflater = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)
-
-    def unpacked(self, piece: bytes) -> bytes:
-        try:
-            found = self._inflater.decompress(piece, self._room + 1)
-        except zlib.error as error:
-            raise UpstreamMalformed(f"{self._name} sent a broken gzip body: {error}") from error
-        self._room -= len(found)
-        if self._room < 0:
-            raise _too_large(self._name, self._most_bytes)
-        return found
-
-    def close(self) -> None:
-        if not self._inflater.eof:
-            raise UpstreamTruncated(f"the answer of {self._name} broke off inside its gzip body")
-
-
-def _said(error: Exception) -> str:
-    return f"{type(error).__name__} {error}".strip()
-
-
-def _too_large(name: str, most_bytes: int) -> UpstreamMalformed:
-    return UpstreamMalformed(
-        f"{name} answered with more than {most_bytes:,} bytes; that is no completion"
-    )
 
 
 def _checked_url(base_url: str) -> httpx.URL:

@@ -13,7 +13,8 @@ from ..router.errors import DeadlineExceeded, UpstreamError, UpstreamRefused
 from ..router.evidence import Generation
 from ..router.protocols import Completion, ModelCall, OnTokens
 from ..router.requests import Stop
-from .http_upstream import HttpAnswer, HttpUpstream
+from .http_answer import HttpAnswer
+from .http_upstream import HttpUpstream
 from .openai_request import Dialect, is_about_n, mended, request_body
 from .openai_stream import StreamedAnswer, StreamReading, looks_like_events, read_events
 from .openai_wire import parse_completion
@@ -25,7 +26,7 @@ MAX_BODY_BYTES = 16 * 1024 * 1024
 IDLE_TIMEOUT_S = 15.0
 # Each token of a stream comes in an envelope that is as large as itself.
 _STREAM_OVERHEAD = 4
-_MOST_MENDINGS = 4
+_MOST_MENDINGS = 6
 
 
 class OpenAIModel:

@@ -12,10 +12,10 @@ from typing import Any
 
 from ..router.errors import RunError, UpstreamMalformed, UpstreamRefused, UpstreamUnavailable
 from ..router.protocols import Message, Prompt
-from .encoder_torch import quiet_loading
 from .model_transformers_files import CausalModel
 from .model_transformers_text import TokenTexts
 from .openmp import short_spins
+from .transformers_loading import transformers_loading
 
 __all__ = ["Loaded", "Step", "TransformersEngine"]
 
@@ -177,7 +177,7 @@ class TransformersEngine:
         dtype = files.dtype or ("float32" if device == "cpu" else "auto")
         release = tuple(int(part) for part in transformers.__version__.split(".")[:2])
         argument = "dtype" if release >= _DTYPE_ARGUMENT else "torch_dtype"
-        with quiet_loading(transformers.utils.logging):
+        with transformers_loading():
             tokenizer = transformers.AutoTokenizer.from_pretrained(**files.sources())
             found: Any = transformers.AutoModelForCausalLM.from_pretrained(
                 **files.sources(),

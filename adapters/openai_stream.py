@@ -10,7 +10,8 @@ from typing import Any
 from ..router.errors import UpstreamError, UpstreamMalformed, UpstreamTruncated
 from ..router.protocols import Completion, ModelCall, OnTokens
 from .openai_choice import StreamedChoice
-from .openai_wire import parse_json, tokens_used
+from .openai_usage import tokens_used
+from .openai_wire import parse_json
 from .sse import Event, EventParser
 from .upstream_status import Failed, complaint_of, error_status, short, status_error
 

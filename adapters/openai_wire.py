@@ -6,17 +6,17 @@ Nothing but a typed error leaves this module, whatever the bytes that came.
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, TypeGuard
+from typing import Any
 
 from ..router.errors import UpstreamMalformed, UpstreamTruncated
 from ..router.evidence import FinishReason, Generation, Token, ToolCall
-from ..router.protocols import Completion, Message, ModelCall
+from ..router.protocols import Completion, ModelCall
 from .logprob_shapes import encodable
 from .logprobs import read_logprobs, spell
+from .openai_usage import tokens_used
 from .upstream_status import Failed, complaint_of, error_status, short, status_error
 
 __all__ = [
@@ -25,12 +25,9 @@ __all__ = [
     "generation_of",
     "parse_completion",
     "parse_json",
-    "tokens_used",
     "tool_call",
 ]
 
-_CHARACTERS_PER_TOKEN = 3
-_PAGE = 3000
 _LONGEST_END = 64  # characters of control tokens after the text
 _REASONS: Mapping[FinishReason, tuple[str, ...]] = {
     "stop": ("stop", "eos", "eos_token", "end_turn", "stop_sequence", "end_of_sequence"),
@@ -146,23 +143,6 @@ def tool_call(function: object) -> ToolCall | None:
     return ToolCall(encodable(name), encodable(arguments))
 
 
-def tokens_used(
-    usage: object, call: ModelCall, generations: Sequence[Generation]
-) -> tuple[int, int]:
-    """Tokens of prompt and answers as reported; else estimated, rather too high, so that budgets
-    still hold."""
-    found = usage if isinstance(usage, Mapping) else {}
-    tokens_in, tokens_out = found.get("prompt_tokens"), found.get("completion_tokens")
-    if not _is_count(tokens_in):
-        tokens_in = _estimate(len(call.prompt.text) + sum(map(_shown, call.prompt.messages)))
-    if not _is_count(tokens_out):
-        tokens_out = sum(
-            max(len(each.tokens), _estimate(len(each.text) + _size(each.tool_calls)))
-            for each in generations
-        )
-    return tokens_in, tokens_out
-
-
 @cache
 def _fast_loads() -> Callable[[bytes], Any]:
     import orjson
@@ -252,25 +232,6 @@ def _marked(tokens: tuple[Token, ...]) -> tuple[Token, ...]:
         Token(token.token, token.logprob, token.top_logprobs, special=place >= end)
         for place, token in enumerate(tokens)
     )
-
-
-def _is_count(value: object) -> TypeGuard[int]:
-    return type(value) is int and value >= 0
-
-
-def _shown(message: Message) -> int:
-    """About how long a message is; a picture in it is as long as a page, not as its bytes."""
-    if message.raw is None:
-        return len(message.content)
-    return min(len(message.raw), len(message.content) + _PAGE)
-
-
-def _size(calls: Sequence[ToolCall]) -> int:
-    return sum(len(call.name) + len(call.arguments) for call in calls)
-
-
-def _estimate(characters: int) -> int:
-    return math.ceil(characters / _CHARACTERS_PER_TOKEN)
 
 
 def _keys(data: Mapping[str, Any]) -> str:

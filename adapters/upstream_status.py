@@ -93,6 +93,7 @@ class _Complaint:
     said: str
     whole: str
     kinds: frozenset[str] = frozenset()
+    names_a_field: bool = False
 
     @property
     def is_about_length(self) -> bool:
@@ -163,6 +164,8 @@ def _meaning(status: int, complaint: _Complaint) -> tuple[type[UpstreamError], s
         return UpstreamRefused, "{said}; the base_url leads elsewhere, give the final one"
     if status != 401 and complaint.is_about_content:
         return ContentRefused, "{said}"
+    if status == 403 and complaint.names_a_field:  # OpenAI, of logprobs of a model without
+        return UpstreamRefused, "{said}"
     if status in (401, 402, 403):
         return UpstreamUnauthorized, "{said}; check the API key and what it may use"
     if status == 413 or complaint.is_about_length:
@@ -200,6 +203,7 @@ def _read(body: bytes) -> _Complaint:
         f"{text} ({short(kinds[0])})" if kinds else text,
         f"{said} {inside}"[:_READ] if isinstance(inside, str) else said[:_READ],
         frozenset(kind.lower() for kind in kinds),
+        isinstance(source.get("param"), str),
     )
 
 

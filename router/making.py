@@ -30,21 +30,20 @@ def maker(record: Callable[P, T]) -> Callable[P, T]:
         or not all(one.init for one in fields(record))
     ):
         raise TypeError(f"{record!r} is not a slotted dataclass that only stores its fields")
-    twin = make_dataclass(
+
+    def seal(unfrozen: Any) -> None:
+        unfrozen.__class__ = record
+
+    make: Any = make_dataclass(
         f"{record.__name__}InTheMaking",
         [(one.name, Any, _default(one.default, one.default_factory)) for one in fields(record)],
+        namespace={"__post_init__": seal},
         slots=True,
         eq=False,
         repr=False,
     )
-
-    def make(*args: P.args, **kwargs: P.kwargs) -> T:
-        unfrozen: Any = twin(*args, **kwargs)
-        unfrozen.__class__ = record
-        made: T = unfrozen
-        return made
-
-    return make
+    made_by: Callable[P, T] = make
+    return made_by
 
 
 def _default(value: object, factory: Any) -> Any:

@@ -213,6 +213,18 @@ REFUSED: list[Case] = [
         ("openai-model", 404, openai("The model `x` does not exist", "model_not_found")),
         ("vllm-model", 404, vllm("The model `x` does not exist.", "NotFoundError", 404)),
         ("ollama-model", 404, openai('model "x" not found, try pulling it', None, "api_error")),
+        (
+            "openai-logprobs",
+            403,
+            {
+                "error": {
+                    "message": "You are not allowed to request logprobs from this model.",
+                    "type": "invalid_request_error",
+                    "param": "logprobs",
+                    "code": None,
+                }
+            },
+        ),
         ("nothing-there", 404, {"detail": "Not Found"}),
         ("not-that-method", 405, b""),
         (

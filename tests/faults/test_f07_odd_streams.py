@@ -125,13 +125,13 @@ async def test_a_stream_without_an_answer_is_none(
 
 
 async def test_keep_alives_without_end_cost_the_deadline() -> None:
-    ping: list[bytes | float] = [b": ping\n\n", 0.02]
-    endless = [HEAD, *ping * 100]
+    pings: list[bytes | float] = [b": ping\n\n", 0.02]
+    endless: Bytes = [HEAD, *pings * 100]
     with pytest.raises(DeadlineExceeded):
         await streamed(endless, timeout_s=0.3)
 
 
-HARMLESS = {
+HARMLESS: dict[str, Bytes] = {
     "a doubled end": [HEAD, *EVENTS, DONE],
     "an answer after the end": [HEAD, *EVENTS, *EVENTS],
     "an error after the end": [HEAD, *EVENTS, event(error(code=500))],
