@@ -50,6 +50,8 @@ class World(Protocol):
 
     async def crash(self, store: HistoryStore) -> None: ...
 
+    def close(self) -> None: ...
+
 
 @dataclass
 class Kept:
@@ -77,7 +79,7 @@ class Model:
         self.losses = {key: one for key, one in self.losses.items() if one.at > over}
 
     def append(self, now: float, thread: str, turns: list[KeptTurn]) -> None:
-        at, known = self.threads.get(thread, (now, []))
+        _, known = self.threads.get(thread, (now, []))
         new = [one for one in turns if one.id not in [old.id for old in known]]
         if new:
             self.threads[thread] = (now, (known + new)[-KEEP.max_turns :])
@@ -244,3 +246,4 @@ class HistoryMachine(RuleBasedStateMachine):
         if hasattr(self, "runner"):
             self.runner.run(self.store.aclose())
             self.runner.close()
+            self.world.close()

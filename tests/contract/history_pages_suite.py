@@ -198,7 +198,7 @@ class HistoryPages:
             await store.append("acme", thread, [turn(1)])
         await store.record(make_run("abstained", answer=None, thread="d"))
         await store.append("acme", "b", [turn(2)])
-        found = []
+        found: list[str] = []
         page = await store.page_of_threads("acme", limit=2)
         found += page.items
         assert page.cursor is not None

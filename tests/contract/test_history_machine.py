@@ -48,6 +48,9 @@ class Memory:
     async def crash(self, store: HistoryStore) -> None:
         pass
 
+    def close(self) -> None:
+        pass
+
 
 class Sqlite(Memory):
     """A file: whoever opens it next goes on."""
@@ -64,6 +67,9 @@ class Sqlite(Memory):
 
     async def crash(self, store: HistoryStore) -> None:
         await store.aclose()  # a thread cannot be killed: test_history_sqlite kills processes
+
+    def close(self) -> None:
+        self.folder.cleanup()
 
 
 class RedisWorld(Memory):
