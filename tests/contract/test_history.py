@@ -18,6 +18,7 @@ from surefoot.adapters.history_sqlite import SqliteHistory
 from surefoot.adapters.redis_link import RedisSettings
 
 from .history_erase_suite import HistoryErasing, Raw
+from .history_export_suite import HistoryExports
 from .history_labels_suite import HistoryLabels
 from .history_pages_suite import HistoryPages
 from .history_suite import HistoryContract, OpenStore
@@ -26,7 +27,7 @@ from .history_suite import HistoryContract, OpenStore
 PATIENT = RedisSettings(budget_s=10.0, socket_timeout_s=10.0)
 
 
-class Everything(HistoryContract, HistoryPages, HistoryLabels, HistoryErasing):
+class Everything(HistoryContract, HistoryPages, HistoryLabels, HistoryErasing, HistoryExports):
     """All suites at once."""
 
 
