@@ -9,14 +9,31 @@ from pathlib import Path
 from typing import Protocol
 
 from ..router.errors import ConfigurationError
-from ..router.protocols import AttemptStore, History
+from ..router.feedback import CorrectnessLog, FeedbackLog, OutcomeLog
+from ..router.histories import Eraser, RunLog, ThreadLog
+from ..router.protocols import AttemptStore, History, RunRecord
 from .history_format import Retention
 
 __all__ = ["HistoryStore", "Retention", "open_history"]
 
 
-class HistoryStore(History, AttemptStore, Protocol):
-    """A history that also keeps evidence while a run is under way; all of ours do."""
+class HistoryStore(
+    History,
+    AttemptStore,
+    RunLog,
+    ThreadLog,
+    FeedbackLog,
+    OutcomeLog,
+    CorrectnessLog,
+    Eraser,
+    Protocol,
+):
+    """A history that also keeps evidence while a run is under way, turns of the application's own,
+    labels and outcomes, can be read page by page, and forgets on demand; all of ours do."""
+
+    async def restore(self, run: RunRecord) -> None:
+        """Keep a run of another history without its turn, which comes with its thread."""
+        ...
 
     @property
     def failures(self) -> Counter[str]:

@@ -1,7 +1,8 @@
 """What every history keeps, for how long, and in which form: JSON with a schema version beside it.
 
 A value of an unknown version, or one that cannot be read, counts as absent: a history shared with
-a newer release, or damaged by someone else, costs a repeat or a turn and never a request.
+a newer release, or damaged by someone else, costs a repeat or a turn and never a request. Version 1
+had no users, and turns in JSON; what it has left is read.
 """
 
 from __future__ import annotations
@@ -19,9 +20,13 @@ from ..router.requests import Repeat
 from ..router.wire import decode_json, encode_json
 
 __all__ = [
+    "KNOWN_VERSIONS",
     "SCHEMA",
     "Retention",
+    "from_key_part",
+    "from_part_or_none",
     "key_part",
+    "key_part_or_none",
     "read_record",
     "read_run",
     "repeat_of",
@@ -29,8 +34,13 @@ __all__ = [
     "to_text",
 ]
 
-SCHEMA = 1
+SCHEMA = 2
 """Version of the stored form; raised whenever an older reader would misread it."""
+
+KNOWN_VERSIONS = (1, SCHEMA)
+"""Versions that can be read."""
+
+_MAX_RUNS = 10_000
 
 T = TypeVar("T")
 
@@ -44,21 +54,23 @@ class Retention:
             kept. None leaves it to the store (for ever in memory and SQLite, 30 days in Redis);
             `math.inf` is for ever everywhere.
         max_turns: latest turns kept per thread.
-        max_runs: latest runs kept: of the process in memory, listed per tenant in Redis.
-            SQLite keeps all within `ttl_s`.
+        max_runs: latest runs kept, of a tenant (in memory of all together). None leaves it to the
+            store: 10,000 in memory and Redis, all of them in SQLite.
         max_evidence: latest attempts whose evidence is kept, in memory and in SQLite.
         evidence_ttl_s: seconds that Redis keeps evidence (about 150 kB for 200 tokens with 20
             candidates each); never longer than `ttl_s`.
+        max_outcomes: latest judged outcomes that are counted for a model on a rung.
     """
 
     ttl_s: float | None = None
     max_turns: int = 200
-    max_runs: int = 10_000
+    max_runs: int | None = None
     max_evidence: int = 1024
     evidence_ttl_s: float = 86_400.0
+    max_outcomes: int = 10_000
 
     def __post_init__(self) -> None:
-        for name in ("ttl_s", "max_turns", "max_runs", "max_evidence", "evidence_ttl_s"):
+        for name in self.__slots__:
             value = getattr(self, name)
             # `not >` rather than `<=`, so that NaN is refused as well.
             if value is not None and not value > 0:
@@ -70,6 +82,11 @@ class Retention:
         """`ttl_s` with the store's own default filled in; infinity where nothing expires."""
         return store_default if self.ttl_s is None else self.ttl_s
 
+    @property
+    def run_cap(self) -> int:
+        """`max_runs` of a store that keeps no more than it must."""
+        return _MAX_RUNS if self.max_runs is None else self.max_runs
+
 
 @dataclass(frozen=True, slots=True)
 class _KeptRun:
@@ -79,6 +96,8 @@ class _KeptRun:
     fingerprint: str
     at: str
     result: Result
+    user: str | None = None
+    policy_id: str | None = None
 
 
 def key_part(text: str) -> str:
@@ -90,8 +109,19 @@ def key_part(text: str) -> str:
     return quote(text, safe="", errors="surrogatepass") or "%"
 
 
-def _from_key_part(part: str) -> str:
+def from_key_part(part: str) -> str:
+    """The id that `key_part` gave this form."""
     return "" if part == "%" else unquote(part, errors="surrogatepass")
+
+
+def key_part_or_none(text: str | None) -> str | None:
+    """`key_part`, with None for None."""
+    return None if text is None else key_part(text)
+
+
+def from_part_or_none(part: str | None) -> str | None:
+    """`from_key_part`, with None for None."""
+    return None if part is None else from_key_part(part)
 
 
 def to_text(record: object) -> str:
@@ -109,7 +139,7 @@ def to_text(record: object) -> str:
 
 def read_record(kind: type[T], version: object, text: object, misses: Counter[str]) -> T | None:
     """The record that `to_text` wrote, or None, with a count of why it is missing."""
-    if version != SCHEMA:
+    if version not in KNOWN_VERSIONS:
         misses["unknown_version"] += 1
         return None
     try:
@@ -123,8 +153,8 @@ def read_record(kind: type[T], version: object, text: object, misses: Counter[st
 
 def run_text(run: RunRecord) -> str:
     """The run without tenant and evidence; raises as `to_text`."""
-    thread = None if run.thread is None else key_part(run.thread)
-    return to_text(_KeptRun(thread, run.fingerprint, run.at, run.result))
+    thread, user = key_part_or_none(run.thread), key_part_or_none(run.user)
+    return to_text(_KeptRun(thread, run.fingerprint, run.at, run.result, user, run.policy_id))
 
 
 def read_run(tenant: str, version: object, text: object, misses: Counter[str]) -> RunRecord | None:
@@ -132,8 +162,15 @@ def read_run(tenant: str, version: object, text: object, misses: Counter[str]) -
     kept = read_record(_KeptRun, version, text, misses)
     if kept is None:
         return None
-    thread = None if kept.thread is None else _from_key_part(kept.thread)
-    return RunRecord(tenant, thread, kept.fingerprint, kept.result, kept.at)
+    return RunRecord(
+        tenant,
+        from_part_or_none(kept.thread),
+        kept.fingerprint,
+        kept.result,
+        kept.at,
+        user=from_part_or_none(kept.user),
+        policy_id=kept.policy_id,
+    )
 
 
 def repeat_of(run: RunRecord) -> Repeat | None:

@@ -8,65 +8,39 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
-from ..router.evidence import Evidence, Turn
+from ..router.errors import StoreError
+from ..router.evidence import Evidence
+from ..router.feedback import Correctness, Feedback, KeptOutcome
+from ..router.histories import Erased, KeptTurn, Page, RunFilter, Scope
 from ..router.protocols import RecallQuery, RunRecord
-from ..router.requests import Recalled, Repeat
-from ..router.text import question_key
-from .history_format import (
-    SCHEMA,
-    Retention,
-    key_part,
-    read_record,
-    read_run,
-    repeat_of,
-    run_text,
-    to_text,
-)
-from .sqlite_file import SqliteFile, transaction
+from ..router.requests import Recalled
+from .history_format import SCHEMA, Retention
+from .history_pages import cursor_number
+from .history_sqlite_erase import SqliteEraser
+from .history_sqlite_outcomes import SqliteOutcomes
+from .history_sqlite_runs import SqliteRuns
+from .history_sqlite_schema import MIGRATIONS, SWEEP, TABLES
+from .history_sqlite_threads import SqliteThreads
+from .sqlite_file import SqliteFile, empty_log, transaction
 
 __all__ = ["SqliteHistory"]
+
+T = TypeVar("T")
 
 _SWEEP_EVERY = 64
 """Records between two removals of what has expired; reads never show it anyway."""
 
-_TABLES = (
-    """CREATE TABLE IF NOT EXISTS history_runs (
-        seq INTEGER PRIMARY KEY, tenant TEXT NOT NULL, run_id TEXT NOT NULL, kept_at REAL NOT NULL,
-        question_key TEXT NOT NULL, fingerprint TEXT NOT NULL, version INTEGER NOT NULL,
-        run TEXT NOT NULL, repeat TEXT, UNIQUE (tenant, run_id))""",
-    """CREATE TABLE IF NOT EXISTS history_turns (
-        seq INTEGER PRIMARY KEY, tenant TEXT NOT NULL, thread TEXT NOT NULL, run_id TEXT NOT NULL,
-        kept_at REAL NOT NULL, version INTEGER NOT NULL, turn TEXT NOT NULL,
-        UNIQUE (tenant, thread, run_id))""",
-    """CREATE TABLE IF NOT EXISTS history_evidence (
-        seq INTEGER PRIMARY KEY, tenant TEXT NOT NULL, run_id TEXT NOT NULL,
-        attempt_id TEXT NOT NULL, kept_at REAL NOT NULL, version INTEGER NOT NULL,
-        evidence TEXT NOT NULL, UNIQUE (tenant, run_id, attempt_id))""",
-    "CREATE INDEX IF NOT EXISTS history_runs_by_tenant ON history_runs (tenant, seq)",
-    """CREATE INDEX IF NOT EXISTS history_repeats
-        ON history_runs (tenant, question_key, fingerprint, seq) WHERE repeat IS NOT NULL""",
-    "CREATE INDEX IF NOT EXISTS history_turns_by_thread ON history_turns (tenant, thread, seq)",
-    "CREATE INDEX IF NOT EXISTS history_runs_by_age ON history_runs (kept_at)",
-    "CREATE INDEX IF NOT EXISTS history_turns_by_age ON history_turns (kept_at)",
-    "CREATE INDEX IF NOT EXISTS history_evidence_by_age ON history_evidence (kept_at)",
-)
-
-_SWEEP = (
-    "DELETE FROM history_runs WHERE kept_at <= :cutoff",
-    "DELETE FROM history_evidence WHERE kept_at <= :cutoff",
-    """DELETE FROM history_turns WHERE kept_at <= :cutoff AND NOT EXISTS (
-        SELECT 1 FROM history_turns AS younger WHERE younger.tenant = history_turns.tenant
-        AND younger.thread = history_turns.thread AND younger.kept_at > :cutoff)""",
-)
-
 
 class SqliteHistory:
-    """Keeps runs, turns and evidence in one file; several processes may share it.
+    """Keeps runs, turns, evidence, labels and outcomes in one file, for several processes.
 
     The file and its folder are made at first use; ids stand in it percent-encoded. The schema's
-    version is the file's `user_version`, which no other store may use in the same file. Nothing is
-    deleted but what `retention` says. `failures` counts errors and unreadable values by kind.
+    version is the file's `user_version`, which no other store may use in the same file; an older
+    file is brought up to date in one transaction, one of a later release is refused. Nothing is
+    deleted but what `retention` says and `erase` is told, and what is deleted is overwritten.
+    `failures` counts errors and unreadable values by kind.
 
     Every method raises a StoreCorrupt where the file is damaged or no SQLite file at all, and a
     StoreError where it cannot be used otherwise; the next call tries again from the start.
@@ -88,155 +62,197 @@ class SqliteHistory:
         self._retention = retention or Retention()
         self._clock = clock
         self._records = 0
-        self._file = SqliteFile(path, _TABLES, SCHEMA, self.failures, busy_timeout_s=busy_timeout_s)
-
-    async def recall(self, query: RecallQuery) -> Recalled:
-        """The latest turns of the thread and the latest answer to an equal question."""
-        return await self._file.run(
-            lambda connection: Recalled(
-                self._turns(connection, query), self._repeat(connection, query)
-            )
+        self._file = SqliteFile(
+            path,
+            TABLES,
+            SCHEMA,
+            self.failures,
+            busy_timeout_s=busy_timeout_s,
+            migrations=MIGRATIONS,
         )
-
-    async def record(self, run: RunRecord) -> None:
-        """Keep run, turn and evidence in one transaction; a known run id changes nothing."""
-        await self._file.run(lambda connection: self._record(connection, run))
-
-    async def runs(self, tenant: str, limit: int = 20) -> Sequence[RunRecord]:
-        """The tenant's latest runs, newest first, without their evidence."""
-
-        def read(connection: sqlite3.Connection) -> list[RunRecord]:
-            rows = connection.execute(
-                "SELECT version, run FROM history_runs WHERE tenant = ? AND kept_at > ?"
-                " ORDER BY seq DESC LIMIT ?",
-                (key_part(tenant), self._cutoff(), max(0, limit)),
-            )
-            found = (read_run(tenant, version, text, self.failures) for version, text in rows)
-            return [run for run in found if run is not None]
-
-        return await self._file.run(read)
-
-    async def put(self, tenant: str, run_id: str, attempt_id: str, evidence: Evidence) -> None:
-        """Keep or replace the evidence of one attempt."""
-
-        def write(connection: sqlite3.Connection) -> None:
-            with transaction(connection):
-                self._put(connection, tenant, run_id, attempt_id, evidence)
-
-        await self._file.run(write)
-
-    async def get(self, tenant: str, run_id: str, attempt_id: str) -> Evidence | None:
-        """The evidence, or None where it is unknown or was forgotten."""
-
-        def read(connection: sqlite3.Connection) -> Evidence | None:
-            row = connection.execute(
-                "SELECT version, evidence FROM history_evidence"
-                " WHERE tenant = ? AND run_id = ? AND attempt_id = ? AND kept_at > ?",
-                (key_part(tenant), key_part(run_id), key_part(attempt_id), self._cutoff()),
-            ).fetchone()
-            return None if row is None else read_record(Evidence, row[0], row[1], self.failures)
-
-        return await self._file.run(read)
-
-    async def aclose(self) -> None:
-        """Close the file once everything asked for so far is done. Idempotent."""
-        await self._file.aclose()
+        self._eraser = SqliteEraser()
+        self._threads = SqliteThreads(self._retention, self.failures, clock, self._cutoff)
+        self._runs = SqliteRuns(self._retention, self.failures, clock, self._cutoff)
+        self._outcomes = SqliteOutcomes(self._retention, self.failures, clock, self._cutoff)
 
     def _cutoff(self) -> float:
         """What was kept at this time or before has expired."""
         lifetime_s = self._retention.lifetime_s()
         return self._clock() - lifetime_s if math.isfinite(lifetime_s) else -math.inf
 
-    def _turns(self, connection: sqlite3.Connection, query: RecallQuery) -> tuple[Turn, ...]:
-        if query.thread is None or query.limit <= 0:
-            return ()
-        rows = connection.execute(
-            "SELECT kept_at, version, turn FROM history_turns WHERE tenant = ? AND thread = ?"
-            " ORDER BY seq DESC LIMIT ?",
-            (key_part(query.tenant), key_part(query.thread), query.limit),
-        ).fetchall()
-        if not rows or rows[0][0] <= self._cutoff():
-            return ()
-        turns = (read_record(Turn, row[1], row[2], self.failures) for row in reversed(rows))
-        return tuple(turn for turn in turns if turn is not None)
+    # --- runs ----------------------------------------------------------------------------------
 
-    def _repeat(self, connection: sqlite3.Connection, query: RecallQuery) -> Repeat | None:
-        asked = question_key(query.question)
-        row = connection.execute(
-            "SELECT version, repeat FROM history_runs WHERE tenant = ? AND question_key = ?"
-            " AND fingerprint = ? AND repeat IS NOT NULL AND kept_at > ? ORDER BY seq DESC LIMIT 1",
-            (key_part(query.tenant), asked, key_part(query.fingerprint), self._cutoff()),
-        ).fetchone()
-        return None if row is None else read_record(Repeat, row[0], row[1], self.failures)
-
-    def _record(self, connection: sqlite3.Connection, run: RunRecord) -> None:
-        repeat = repeat_of(run)
-        row = {
-            "tenant": key_part(run.tenant),
-            "run_id": key_part(run.result.run_id),
-            "kept_at": self._clock(),
-            "question_key": question_key(run.result.question),
-            "fingerprint": key_part(run.fingerprint),
-            "version": SCHEMA,
-            "run": run_text(run),
-            "repeat": None if repeat is None else to_text(repeat),
-        }
-        with transaction(connection):
-            made = connection.execute(
-                "INSERT OR IGNORE INTO history_runs (tenant, run_id, kept_at, question_key,"
-                " fingerprint, version, run, repeat) VALUES (:tenant, :run_id, :kept_at,"
-                " :question_key, :fingerprint, :version, :run, :repeat)",
-                row,
+    async def recall(self, query: RecallQuery) -> Recalled:
+        """The latest turns of the thread and the latest answer to an equal question."""
+        return await self._file.run(
+            lambda connection: Recalled(
+                self._threads.latest(connection, query), self._runs.repeat(connection, query)
             )
-            if made.rowcount == 0:
-                return
-            self._append(connection, run)
-            for attempt_id, evidence in run.evidence.items():
-                self._put(connection, run.tenant, run.result.run_id, attempt_id, evidence)
+        )
+
+    async def record(self, run: RunRecord) -> None:
+        """Keep run, turn and evidence in one transaction; a known run id changes nothing."""
+
+        def write(connection: sqlite3.Connection) -> None:
+            if self._keep(connection, run):
+                self._threads.append_turn_of(connection, run)
+
+        await self._write(write)
+
+    async def restore(self, run: RunRecord) -> None:
+        """Keep a run of another history without its turn, which comes with its thread."""
+        await self._write(lambda connection: self._keep(connection, run))
+
+    def _keep(self, connection: sqlite3.Connection, run: RunRecord) -> bool:
+        if not self._runs.keep(connection, run):
+            return False
+        for old in self._runs.beyond_cap(connection, run.tenant):
+            self._eraser.forget(connection, run.tenant, [old])
+        if self._records % _SWEEP_EVERY == 0:
             self._sweep(connection)
+        self._records += 1
+        return True
 
-    def _append(self, connection: sqlite3.Connection, run: RunRecord) -> None:
-        turn = run.turn
-        if run.thread is None or turn is None:
-            return
-        thread = (key_part(run.tenant), key_part(run.thread))
-        # The run itself may have been forgotten before its thread was, hence IGNORE.
-        connection.execute(
-            "INSERT OR IGNORE INTO history_turns (tenant, thread, run_id, kept_at, version, turn)"
-            " VALUES (?, ?, ?, ?, ?, ?)",
-            (*thread, key_part(run.result.run_id), self._clock(), SCHEMA, to_text(turn)),
-        )
-        connection.execute(
-            "DELETE FROM history_turns WHERE tenant = ?1 AND thread = ?2 AND seq <= (SELECT seq"
-            " FROM history_turns WHERE tenant = ?1 AND thread = ?2 ORDER BY seq DESC LIMIT 1"
-            " OFFSET ?3)",
-            (*thread, self._retention.max_turns),
-        )
+    async def runs(self, tenant: str, limit: int = 20) -> Sequence[RunRecord]:
+        """The tenant's latest runs, newest first, without their evidence."""
+        return (await self.page_of_runs(tenant, limit=limit)).items
 
-    def _put(
+    async def page_of_runs(
         self,
-        connection: sqlite3.Connection,
         tenant: str,
-        run_id: str,
-        attempt_id: str,
-        evidence: Evidence,
-    ) -> None:
-        ids = (key_part(tenant), key_part(run_id), key_part(attempt_id))
-        connection.execute(
-            "INSERT INTO history_evidence (tenant, run_id, attempt_id, kept_at, version, evidence)"
-            " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET kept_at = excluded.kept_at,"
-            " version = excluded.version, evidence = excluded.evidence",
-            (*ids, self._clock(), SCHEMA, to_text(evidence)),
+        where: RunFilter | None = None,
+        *,
+        limit: int = 50,
+        cursor: str | None = None,
+        oldest_first: bool = False,
+    ) -> Page[RunRecord]:
+        """Runs in the order in which they were recorded, without their evidence."""
+        wanted, after = where or RunFilter(), cursor_number(cursor)
+        return await self._file.run(
+            lambda connection: self._runs.page(
+                connection, tenant, wanted, limit, after, oldest_first
+            )
         )
-        # By number and not by count: counting would read through rows of 100 kB at every put.
-        connection.execute(
-            "DELETE FROM history_evidence WHERE seq <= (SELECT MAX(seq) FROM history_evidence) - ?",
-            (self._retention.max_evidence,),
+
+    # --- threads -------------------------------------------------------------------------------
+
+    async def append(self, tenant: str, thread: str, turns: Sequence[KeptTurn]) -> int:
+        """Append turns, each id once; how many were new."""
+        return await self._write(
+            lambda connection: self._threads.append(connection, tenant, thread, turns)
         )
+
+    async def page_of_turns(
+        self, tenant: str, thread: str, *, limit: int = 50, cursor: str | None = None
+    ) -> Page[KeptTurn]:
+        """Turns of a thread, oldest first."""
+        after = cursor_number(cursor) or 0
+        return await self._file.run(
+            lambda connection: self._threads.page(connection, tenant, thread, limit, after)
+        )
+
+    async def page_of_threads(
+        self, tenant: str, *, limit: int = 50, cursor: str | None = None
+    ) -> Page[str]:
+        """Threads that have turns, the one that was quiet for longest first."""
+        after = cursor_number(cursor) or 0
+        return await self._file.run(
+            lambda connection: self._threads.names(connection, tenant, limit, after)
+        )
+
+    # --- evidence ------------------------------------------------------------------------------
+
+    async def put(self, tenant: str, run_id: str, attempt_id: str, evidence: Evidence) -> None:
+        """Keep or replace the evidence of one attempt."""
+        await self._write(
+            lambda connection: self._runs.put(connection, tenant, run_id, attempt_id, evidence)
+        )
+
+    async def get(self, tenant: str, run_id: str, attempt_id: str) -> Evidence | None:
+        """The evidence, or None where it is unknown or was forgotten."""
+        return await self._file.run(
+            lambda connection: self._runs.get(connection, tenant, run_id, attempt_id)
+        )
+
+    # --- labels and outcomes -------------------------------------------------------------------
+
+    async def label(self, tenant: str, feedback: Feedback) -> bool:
+        """Keep a label as long as its run; False where its id is known."""
+        return await self._write(
+            lambda connection: self._outcomes.label(connection, tenant, feedback)
+        )
+
+    async def labels(self, tenant: str, run_id: str) -> Sequence[Feedback]:
+        """What was said of a run, in the order in which it came."""
+        return await self._file.run(
+            lambda connection: self._outcomes.labels(connection, tenant, run_id)
+        )
+
+    async def keep_outcomes(self, tenant: str, outcomes: Sequence[KeptOutcome]) -> None:
+        """Keep or replace rows, by query and rung; all of them or none."""
+
+        def write(connection: sqlite3.Connection) -> None:
+            for one in outcomes:
+                self._outcomes.keep(connection, tenant, one)
+
+        await self._write(write)
+
+    async def outcomes_of(self, tenant: str, query_id: str) -> Sequence[KeptOutcome]:
+        """The rows of a query."""
+        return await self._file.run(
+            lambda connection: self._outcomes.of(connection, tenant, query_id)
+        )
+
+    async def page_of_outcomes(
+        self, tenant: str, *, limit: int = 50, cursor: str | None = None
+    ) -> Page[KeptOutcome]:
+        """All rows of some queries, the one written to longest ago first."""
+        after = cursor_number(cursor) or 0
+        return await self._file.run(
+            lambda connection: self._outcomes.page(connection, tenant, limit, after)
+        )
+
+    async def correctness(self, tenant: str, recent: int = 0) -> Sequence[Correctness]:
+        """By model and rung, over the outcomes that are kept."""
+        return await self._file.run(
+            lambda connection: self._outcomes.correctness(connection, tenant, recent)
+        )
+
+    # --- forgetting ----------------------------------------------------------------------------
+
+    async def erase(self, scope: Scope, *, limit: int = 100) -> Erased:
+        """Erase some runs of what the scope names, and all that belongs to them.
+
+        Raises:
+            StoreError: everything was erased, but the file's log cannot be emptied while another
+                process reads; call again.
+        """
+
+        def write(connection: sqlite3.Connection) -> Erased:
+            self._sweep(connection)
+            return self._eraser.erase(connection, scope, max(1, limit))
+
+        erased = await self._write(write)
+        if erased.is_done and not await self._file.run(empty_log):
+            self.failures["log_in_use"] += 1
+            raise StoreError(
+                f"{self._file.path}-wal still holds what was erased, since another process is "
+                "reading: erase again when it has ended"
+            )
+        return erased
+
+    async def aclose(self) -> None:
+        """Close the file once everything asked for so far is done. Idempotent."""
+        await self._file.aclose()
+
+    async def _write(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        def write(connection: sqlite3.Connection) -> T:
+            with transaction(connection):
+                return work(connection)
+
+        return await self._file.run(write)
 
     def _sweep(self, connection: sqlite3.Connection) -> None:
-        due = self._records % _SWEEP_EVERY == 0 and math.isfinite(self._retention.lifetime_s())
-        self._records += 1
-        if due:
-            for statement in _SWEEP:
+        if math.isfinite(self._retention.lifetime_s()):
+            for statement in SWEEP:
                 connection.execute(statement, {"cutoff": self._cutoff()})

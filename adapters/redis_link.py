@@ -7,21 +7,26 @@ and at once while the breaker is open. redis-py is imported when a link is made.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import time
-from collections import Counter
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections import Counter, OrderedDict
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from ..router.errors import ConfigurationError, MissingExtra, StoreError
+from ..router.tenancy import current_run
 
 if TYPE_CHECKING:
     from redis.asyncio import BlockingConnectionPool, Redis
 
-__all__ = ["Breaker", "RedisLink", "RedisSettings", "failure_kind"]
+__all__ = ["Breaker", "LuaScript", "RedisLink", "RedisSettings", "failure_kind"]
 
 T = TypeVar("T")
+
+_RUNS_AT_ONCE = 4096  # runs whose waiting is remembered; a run that was waited for is soon over
+_LEAST_S = 0.005  # with less time left a call is not worth its connection
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +34,8 @@ class RedisSettings:
     """How long to wait for Redis, and when to stop asking.
 
     Attributes:
-        budget_s: seconds that one call may take, whatever happens below it.
+        budget_s: seconds that one call may take, whatever happens below it, and that all calls of
+            one run may waste together.
         socket_timeout_s: seconds for connecting, and for one answer.
         max_connections: per event loop.
         open_after: consecutive failures that open the breaker.
@@ -93,13 +99,33 @@ class Breaker:
         self._probing = False
 
 
+class LuaScript:
+    """A script, by the hash that the server knows it by once it has run there."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._hash = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+
+    async def run(
+        self, client: Redis, keys: Sequence[str], args: Sequence[str | int | bytes] = ()
+    ) -> Any:
+        """What the script returns; the server is told the text where it has forgotten it."""
+        from redis.exceptions import NoScriptError
+
+        run: Any = client  # redis-py's own annotations are those of its sync client
+        try:
+            return await run.evalsha(self._hash, len(keys), *keys, *args)
+        except NoScriptError:
+            return await run.eval(self._text, len(keys), *keys, *args)
+
+
 class RedisLink:
     """A client of one server for each event loop that asks, with the breaker that they share.
 
     Args:
         url: `redis://`, `rediss://` or `unix://`; its own query options win over `settings`.
-        failures: counted by kind here: timeout, connection, open, read_only, out_of_memory, moved,
-            foreign_type, response, other.
+        failures: counted by kind here: timeout, connection, open, spared (the run has waited long
+            enough), read_only, out_of_memory, moved, foreign_type, response, other.
         clock: monotonic seconds.
 
     Raises:
@@ -121,6 +147,7 @@ class RedisLink:
         self._clients: dict[asyncio.AbstractEventLoop, Redis] = {}
         self._keepers: dict[asyncio.AbstractEventLoop, AsyncGenerator[None]] = {}
         self._left_behind: set[asyncio.Task[Any]] = set()
+        self._wasted: OrderedDict[str, float] = OrderedDict()
         self._closed = False
         try:
             self._address = _address(url)
@@ -134,8 +161,11 @@ class RedisLink:
                 field="history.url",
             ) from error
 
-    async def call(self, work: Callable[[Redis], Awaitable[T]]) -> T:
+    async def call(self, work: Callable[[Redis], Awaitable[T]], run_id: str = "") -> T:
         """What `work` makes of the client, within the budget.
+
+        Args:
+            run_id: whose call it is, where that is not the run under way.
 
         Raises:
             StoreError: the server failed, was too slow, or is not being asked at the moment.
@@ -149,12 +179,24 @@ class RedisLink:
                 f"asked again for {self._settings.open_for_s:g} s"
             )
         is_probe = self._breaker.is_open
+        run = run_id or current_run()
+        left_s = self._settings.budget_s - self._wasted.get(run, 0.0)
+        if left_s < min(_LEAST_S, self._settings.budget_s):
+            if is_probe:
+                self._breaker.abandon()
+            self._failures["spared"] += 1
+            raise StoreError(
+                f"{self._address} has cost this run {self._settings.budget_s * 1000:g} ms already, "
+                "and is not asked again in it"
+            )
+        began = time.monotonic()
         try:
-            result = await self._in_time(work)
+            result = await self._in_time(work, left_s)
         except Exception as error:
             # The one broad except: beside its own errors redis-py lets OSError, RuntimeError and
             # AttributeError out of connections that break under it, and none may end a request.
-            raise self._failed(error) from error
+            self._waste(run, time.monotonic() - began)
+            raise self._failed(error, left_s) from error
         except BaseException:
             if is_probe:
                 self._breaker.abandon()
@@ -175,13 +217,30 @@ class RedisLink:
         if keeper is not None:
             await keeper.aclose()
 
-    async def _in_time(self, work: Callable[[Redis], Awaitable[T]]) -> T:
+    async def script(
+        self,
+        script: LuaScript,
+        keys: Sequence[str],
+        args: Sequence[str | int | bytes] = (),
+        run_id: str = "",
+    ) -> Any:
+        """What a script returns; raises as `call`."""
+        return await self.call(lambda client: script.run(client, keys, args), run_id)
+
+    def _waste(self, run: str, seconds: float) -> None:
+        if not run:
+            return
+        self._wasted[run] = self._wasted.get(run, 0.0) + seconds
+        while len(self._wasted) > _RUNS_AT_ONCE:
+            self._wasted.popitem(last=False)
+
+    async def _in_time(self, work: Callable[[Redis], Awaitable[T]], budget_s: float) -> T:
         """Not by `asyncio.timeout`, which needs its cancellation to arrive: redis-py writes through
         `asyncio.wait_for`, which on Python 3.11 may swallow it, and half a second passed instead.
         """
         task = asyncio.create_task(self._work(work))
         try:
-            await asyncio.wait((task,), timeout=self._settings.budget_s)
+            await asyncio.wait((task,), timeout=budget_s)
             if task.done():
                 return task.result()
             raise TimeoutError
@@ -199,14 +258,14 @@ class RedisLink:
     async def _work(self, work: Callable[[Redis], Awaitable[T]]) -> T:
         return await work(await self._client())
 
-    def _failed(self, error: Exception) -> StoreError:
+    def _failed(self, error: Exception, budget_s: float) -> StoreError:
         kind = failure_kind(error)
         self._failures[kind] += 1
         if kind == "foreign_type":
             self._breaker.success()  # the server is well; one key is not ours
         else:
             self._breaker.failure()
-        what = f"no answer within {self._settings.budget_s * 1000:g} ms"
+        what = f"no answer within {budget_s * 1000:.3g} ms"
         return StoreError(f"{self._address}: {what if kind == 'timeout' else error}")
 
     async def _client(self) -> Redis:

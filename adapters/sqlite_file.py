@@ -11,7 +11,7 @@ import asyncio
 import sqlite3
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -19,7 +19,7 @@ from typing import TypeVar
 
 from ..router.errors import StoreCorrupt, StoreError
 
-__all__ = ["SqliteFile", "transaction"]
+__all__ = ["SqliteFile", "empty_log", "transaction"]
 
 T = TypeVar("T")
 
@@ -57,6 +57,15 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
         raise
 
 
+def empty_log(connection: sqlite3.Connection) -> bool:
+    """Move everything from the write-ahead log into the file and cut the log to nothing.
+
+    False where another process is reading, and the log still holds what was deleted.
+    """
+    (busy, _, _) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    return not busy
+
+
 class SqliteFile:
     """A file with a schema, and the thread that talks to it.
 
@@ -67,6 +76,8 @@ class SqliteFile:
         version: of the schema, kept as the file's `user_version`; a file of a later one is refused.
         failures: counted by kind here.
         busy_timeout_s: how long to wait while another process writes.
+        migrations: by version, what brings a file of it to the next one. All that are needed are
+            done in one transaction, at the first use of an older file.
     """
 
     def __init__(
@@ -77,8 +88,10 @@ class SqliteFile:
         failures: Counter[str],
         *,
         busy_timeout_s: float = 2.0,
+        migrations: Mapping[int, Callable[[sqlite3.Connection], None]] | None = None,
     ) -> None:
         self.path = Path(path)
+        self._migrations = migrations or {}
         self._tables = tables
         self._version = version
         self._failures = failures
@@ -128,6 +141,8 @@ class SqliteFile:
             connection.text_factory = bytes
             self._use_wal(connection)
             connection.execute("PRAGMA synchronous = NORMAL")
+            # What is deleted is overwritten: nobody is to find it in the file's free pages.
+            connection.execute("PRAGMA secure_delete = ON")
             self._prepare(connection)
         except BaseException:
             connection.close()
@@ -160,6 +175,11 @@ class SqliteFile:
                     f"{self.path} has schema version {found}, and this release knows up to "
                     f"{self._version}: upgrade surefoot, or configure another file"
                 )
+            # A new file has version 0, and nothing to bring up to date.
+            for version in range(found or self._version, self._version):
+                migrate = self._migrations.get(version)
+                if migrate is not None:
+                    migrate(connection)
             for statement in self._tables:
                 connection.execute(statement)
             if found < self._version:

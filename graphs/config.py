@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
 
-from ..adapters.histories import open_history
 from ..policies.profile import Profile
 from ..router.budget import Budget
 from ..router.critic.corrective import Corrective
@@ -27,6 +26,7 @@ from .criticizing import serve_critic
 from .deciding import BuiltPolicy, build_policy, signal_fingerprint
 from .places import Surroundings
 from .prompter import TemplatePrompter
+from .remembering import configured_history
 from .resilience import protected
 from .retrieving import DocumentSearch, NoSearch, build_retriever, find_retriever
 from .settings import BudgetSettings, PolicySettings, Settings, load_settings
@@ -43,7 +43,6 @@ __all__ = [
     "build_retriever",
     "demo_folder",
     "demo_settings",
-    "history_url",
     "license_notices",
     "signal_fingerprint",
     "without_policy",
@@ -113,8 +112,7 @@ def build(settings: Settings, around: Surroundings | None = None) -> Built:
         caches.model(protected(model, tier, settings.resilience, counts[tier.name]), tier)
         for model, tier in zip(opened, settings.tiers, strict=True)
     )
-    url = history_url(settings, around)
-    history = None if url is None else open_history(url)
+    history = configured_history(settings, around)
     # Last, since an index may take minutes: every other mistake is told before.
     found = find_retriever(settings, around)
     prompter = TemplatePrompter(tuple(tier.style for tier in settings.tiers))
@@ -209,25 +207,6 @@ def _retrieval(settings: Settings, decides: BuiltPolicy) -> RetrievalPlan:
         least_gain=given.least_gain,
         corrective=None if bounds is None else Corrective(bounds.accept, bounds.discard),
     )
-
-
-_SQLITE = "sqlite:///"
-
-
-def history_url(settings: Settings, around: Surroundings) -> str | None:
-    """The URL of the history with its path made absolute; None where nothing is remembered.
-
-    A relative database lies beside the configuration, whatever the working directory.
-    """
-    url = settings.history.url
-    if url == "none":
-        return None
-    if url is None:
-        return f"{_SQLITE}{around.places.data / 'history.db'}"
-    file = url.removeprefix(_SQLITE)
-    if file in (url, "", ":memory:"):  # no file, or a mistake that `open_history` explains
-        return url
-    return f"{_SQLITE}{around.path(file)}"
 
 
 def _fingerprint(settings: Settings, decides: BuiltPolicy, found: DocumentSearch | None) -> str:

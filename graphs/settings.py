@@ -205,9 +205,15 @@ class RetrievalSettings(_Part):
 
 
 class HistorySettings(_Part):
-    """Where runs are remembered; `none` remembers nothing."""
+    """Where runs are remembered, and for how long; `none` remembers nothing.
+
+    What is left out is the store's own: Redis keeps 30 days and 10,000 runs, SQLite everything.
+    """
 
     url: Name | None = None
+    ttl_s: Annotated[float, Field(gt=0.0, allow_inf_nan=False)] | None = None
+    max_turns: Annotated[int, Field(ge=1)] = 200
+    max_runs: Annotated[int, Field(ge=1)] | None = None
 
 
 class CacheSettings(_Part):

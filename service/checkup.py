@@ -89,15 +89,15 @@ def _documents(settings: Settings, around: Surroundings) -> Finding:
 def _history(settings: Settings, around: Surroundings) -> Finding:
     import asyncio
 
-    from ..adapters.histories import open_history
-    from ..graphs.config import history_url
+    from ..graphs.remembering import configured_history, history_url
 
     url = history_url(settings, around)
     if url is None:
         return Finding("history", True, "none: nothing is remembered")
 
     async def count() -> int:
-        history = open_history(url)
+        history = configured_history(settings, around)
+        assert history is not None
         try:
             return len(await history.runs("default", _MOST_RUNS))
         finally:

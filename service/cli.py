@@ -33,6 +33,7 @@ _COMMANDS = {
     "next-labels": "which drafts to label next",
     "practice": "states for the critic, made by your own models and retriever",
     "critic": "train, recalibrate or evaluate the local critic",
+    "history": "export, import, label or erase what is remembered",
     "doctor": "what is configured, reachable and fitted",
 }
 _INTERRUPTED = 130

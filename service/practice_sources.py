@@ -66,20 +66,11 @@ def states_of_history(asked: Asked, choices: Choices, tenant: str) -> Done:
 def _runs(choices: Choices, tenant: str) -> Sequence[RunRecord]:
     import asyncio
 
-    from ..adapters.histories import open_history
-    from ..graphs.config import Surroundings, history_url
-
-    settings, folder, source = find_settings(choices)
-    url = history_url(settings, Surroundings(folder))
-    if url is None:
-        raise UsageError(f"{source} configures no history; set history.url")
+    from .history_run import opened_history
 
     async def read() -> Sequence[RunRecord]:
-        history = open_history(url)
-        try:
+        async with opened_history(choices) as history:
             return await history.runs(tenant, _MOST_RUNS)
-        finally:
-            await history.aclose()
 
     return asyncio.run(read())
 

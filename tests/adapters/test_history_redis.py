@@ -14,10 +14,10 @@ from redis.crc import key_slot
 
 from surefoot.adapters.history_format import Retention
 from surefoot.adapters.history_redis import MAX_VALUE_BYTES, RedisHistory
+from surefoot.adapters.history_redis_keys import digest_of
 from surefoot.adapters.redis_link import RedisSettings
 from surefoot.router.errors import StoreError
 from surefoot.router.evidence import Evidence, Generation
-from surefoot.router.text import question_key
 
 from ..contract.history_suite import ask, ids, make_evidence, make_run, questions
 from ..redis_fixture import RedisServer
@@ -47,14 +47,18 @@ async def store(redis_url: str, prefix: str) -> AsyncIterator[RedisHistory]:
 
 def keys_of(prefix: str) -> dict[str, str]:
     """The keys of `make_run("r1")` with evidence for attempt 2, by what they hold."""
-    question = question_key("Capital of France?")
+    digest = digest_of("Capital of France?", "f1")
+    kinds = {"runs": "s", "facts": "m", "with evidence": "w", "threads": "k", "users": "v"}
     return {
+        **{name: f"{prefix}:{kind}:{{acme}}" for name, kind in kinds.items()},
         "turns": f"{prefix}:h:{{acme}}:t1",
         "guard": f"{prefix}:t:{{acme}}:t1",
+        "runs of thread": f"{prefix}:d:{{acme}}:t1",
+        "runs of user": f"{prefix}:u:{{acme}}:ann",
+        "threads of user": f"{prefix}:y:{{acme}}:ann",
         "run": f"{prefix}:r:{{acme}}:r1",
-        "runs": f"{prefix}:x:{{acme}}",
-        "repeat": f"{prefix}:q:{{acme}}:{question}:f1",
-        "evidence": f"{prefix}:a:{{acme}}:r1:2",
+        "repeat": f"{prefix}:q:{{acme}}:{digest}",
+        "evidence": f"{prefix}:a:{{acme}}:r1",
     }
 
 
@@ -63,11 +67,17 @@ async def test_keys_expiry_and_first_bytes(store: RedisHistory, plain: Any, pref
     keys = keys_of(prefix)
     assert {key.decode() for key in plain.scan_iter(f"{prefix}:*")} == set(keys.values())
     lifetimes = {name: plain.pttl(key) / DAY_MS for name, key in keys.items()}
-    assert 0.99 < lifetimes.pop("evidence") <= 1
+    assert 0.99 < lifetimes.pop("evidence") <= 1 and 0.99 < lifetimes.pop("with evidence") <= 1
     assert all(29.99 < days <= 30 for days in lifetimes.values())
-    values = [plain.get(keys[name]) for name in ("run", "repeat", "evidence")]
-    for value in [*values, plain.lindex(keys["turns"], 0)]:
-        assert value[:2] == b"\x01{"  # the version, then JSON: nothing is pickled
+    # The version, then JSON or (behind the id) MessagePack: nothing is pickled.
+    assert plain.get(keys["run"])[:2] == plain.hget(keys["evidence"], "2")[:2] == b"\x02{"
+    assert plain.get(keys["repeat"])[:5] == b"\x02r1\n{"
+    assert plain.lindex(keys["turns"], 0)[:5] == b"\x02r1\n\x94"
+
+
+async def test_no_key_holds_a_question(store: RedisHistory, plain: Any, prefix: str) -> None:
+    await store.record(make_run("r1", "What ails John Doe?"))
+    assert not [key for key in plain.scan_iter(f"{prefix}:*") if b"john" in key.lower()]
 
 
 async def test_nothing_expires_where_that_is_asked(redis_url: str, plain: Any, prefix: str) -> None:
@@ -84,8 +94,8 @@ async def test_nothing_expires_where_that_is_asked(redis_url: str, plain: Any, p
 def test_everything_of_a_run_lies_on_one_cluster_slot(tenant: str, thread: str) -> None:
     store = RedisHistory("redis://localhost")
     run = make_run("r}1", tenant=tenant, thread=thread, evidence={"{2}": make_evidence()})
-    keys, _ = store._commit(run)
-    assert len(keys) == 6
+    keys, _ = store._runs.commit(run)
+    assert len(keys) == 13
     assert len({key_slot(key.encode("ascii")) for key in keys}) == 1
 
 
@@ -129,21 +139,28 @@ async def test_lists_and_guard_stay_short(redis_url: str, plain: Any, prefix: st
         await store.record(make_run(f"r{number}", f"q{number}"))
     keys = keys_of(prefix)
     assert plain.llen(keys["turns"]) == plain.zcard(keys["guard"]) == 2
-    assert plain.llen(keys["runs"]) == 3
+    assert plain.zcard(keys["runs"]) == plain.hlen(keys["facts"]) == 3
+    assert plain.zcard(keys["runs of thread"]) == plain.zcard(keys["runs of user"]) == 3
+    assert len(list(plain.scan_iter(f"{prefix}:r:*"))) == 3
     await store.aclose()
 
 
 @pytest.mark.parametrize(
     ("value", "kind"),
     [
-        (b"\x02{}", "unknown_version"),
+        (b"\x03{}", "unknown_version"),
         (b"{}", "unknown_version"),
-        (b"\x01", "corrupt"),
-        (b"\x01{}", "corrupt"),
-        (b"\x01not json", "corrupt"),
-        (b"\x01\xff\xfe", "corrupt"),
+        (b"\x02", "corrupt"),
+        (b"\x02{}", "corrupt"),
+        (b"\x02\n{}", "corrupt"),
+        (b"\x02r1\n\x94\xa1q", "corrupt"),
+        (b"\x02r1\n\x93\xa1q\xa1a\xa0", "corrupt"),  # one too few
+        (b"\x02r1\n\x94\xa1q\x01\xa0\xc0", "corrupt"),  # a number
+        (b"\x02not json", "corrupt"),
+        (b"\x02\xff\n\xfe", "corrupt"),
         (b"\x80\x04\x95", "unknown_version"),  # how a pickle starts
-        (b"\x01" + b"[" * 10_000, "corrupt"),
+        (b"\x02" + b"[" * 10_000, "corrupt"),
+        (b"\x02\n" + b"\x91" * 10_000, "corrupt"),
     ],
 )
 async def test_an_unreadable_value_is_a_miss(
@@ -151,8 +168,9 @@ async def test_an_unreadable_value_is_a_miss(
 ) -> None:
     await store.record(make_run("r1", evidence={"2": make_evidence()}))
     keys = keys_of(prefix)
-    for name in ("run", "repeat", "evidence"):
+    for name in ("run", "repeat"):
         plain.set(keys[name], value)
+    plain.hset(keys["evidence"], "2", value)
     plain.lset(keys["turns"], 0, value)
     await expect_misses(store)
     assert store.failures == {kind: 4}
@@ -165,7 +183,7 @@ async def test_a_foreign_type_is_a_miss(store: RedisHistory, plain: Any, prefix:
     keys = keys_of(prefix)
     for name in ("run", "repeat", "evidence", "turns"):
         plain.delete(keys[name])
-        plain.hset(keys[name], "a", "b")
+        plain.setbit(keys[name], 9, 1) if name == "evidence" else plain.hset(keys[name], "a", "b")
     await expect_misses(store)
     plain.set(keys["runs"], "theirs")
     assert list(await store.runs("acme")) == []
@@ -176,21 +194,24 @@ async def test_a_foreign_list_is_neither_written_nor_removed(
     store: RedisHistory, plain: Any, prefix: str
 ) -> None:
     keys = keys_of(prefix)
-    for name in ("turns", "guard", "runs"):
+    for name in keys:
+        if name in ("run", "repeat"):
+            continue
         plain.set(keys[name], "theirs")
         for _ in range(6):  # more often than the breaker would take
             with pytest.raises(StoreError, match="something else"):
-                await store.record(make_run("r1"))
+                await store.record(make_run("r1", evidence={"2": make_evidence()}))
         assert [key.decode() for key in plain.scan_iter(f"{prefix}:*")] == [keys[name]]
         plain.delete(keys[name])
-    assert store.failures == {"foreign_type": 18}
+    assert store.failures == {"foreign_type": 66}
     await store.record(make_run("r1"))
 
 
 async def test_a_huge_value_is_a_miss(store: RedisHistory, plain: Any, prefix: str) -> None:
     await store.record(make_run("r1", evidence={"2": make_evidence()}))
-    for name in ("run", "repeat", "evidence"):
+    for name in ("run", "repeat"):
         plain.setrange(keys_of(prefix)[name], MAX_VALUE_BYTES, b"}")
+    plain.hset(keys_of(prefix)["evidence"], "2", b"x" * (MAX_VALUE_BYTES + 1))
     assert (await store.recall(ask())).repeat is None
     assert list(await store.runs("acme")) == []
     assert await store.get("acme", "r1", "2") is None

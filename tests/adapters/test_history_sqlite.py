@@ -101,7 +101,7 @@ async def test_it_outlives_the_process(path: Path, store: SqliteHistory) -> None
     assert await again.get("acme", "r1", "2") == make_evidence()
     await again.aclose()
     assert execute(path, "PRAGMA journal_mode") == [("wal",)]
-    assert execute(path, "PRAGMA user_version") == [(1,)]
+    assert execute(path, "PRAGMA user_version") == [(2,)]
 
 
 async def test_two_processes_write_to_one_file(path: Path, store: SqliteHistory) -> None:
@@ -161,7 +161,7 @@ async def test_a_corrupt_value_is_a_miss(path: Path, store: SqliteHistory, damag
 async def test_a_value_of_an_unknown_version_is_a_miss(path: Path, store: SqliteHistory) -> None:
     await store.record(make_run("r1", evidence={"2": make_evidence()}))
     for table in ("runs", "turns", "evidence"):
-        execute(path, f"UPDATE history_{table} SET version = 2")
+        execute(path, f"UPDATE history_{table} SET version = 3")
     recalled = await store.recall(ask())
     assert recalled.turns == () and recalled.repeat is None
     assert list(await store.runs("acme")) == []
@@ -204,7 +204,7 @@ async def test_damage_that_shows_at_a_query(path: Path, store: SqliteHistory) ->
 
 async def test_a_file_of_a_later_release(path: Path, store: SqliteHistory) -> None:
     execute(path, "PRAGMA user_version = 7")
-    with pytest.raises(StoreError, match=r"schema version 7.*up to 1"):
+    with pytest.raises(StoreError, match=r"schema version 7.*up to 2"):
         await store.record(make_run("r1"))
     assert execute(path, "SELECT name FROM sqlite_master") == []
 

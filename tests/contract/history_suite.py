@@ -107,6 +107,8 @@ def make_run(
     fingerprint: str = "f1",
     recognized: bool = False,
     evidence: dict[str, Evidence] | None = None,
+    user: str | None = "ann",
+    at: str = "2026-11-22T10:00:00+00:00",
 ) -> RunRecord:
     """A finished run; without an answer it is an abstention with a best attempt."""
     attempt = make_attempt(answer or "Lyon?")
@@ -146,8 +148,7 @@ def make_run(
         certificate="c1",
         recognized=recognized,
     )
-    at = "2026-11-22T10:00:00+00:00"
-    return RunRecord(tenant, thread, fingerprint, result, at, evidence or {})
+    return RunRecord(tenant, thread, fingerprint, result, at, evidence or {}, user, "policy-1")
 
 
 def ask(

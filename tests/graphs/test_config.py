@@ -15,12 +15,12 @@ from surefoot.graphs.config import (
     build_policy,
     demo_folder,
     demo_settings,
-    history_url,
     license_notices,
     signal_fingerprint,
     without_policy,
 )
 from surefoot.graphs.places import Places
+from surefoot.graphs.remembering import history_url
 from surefoot.graphs.settings import Settings, parse_settings
 from surefoot.policies.threshold import ThresholdPolicy
 from surefoot.router.budget import Budget, Price

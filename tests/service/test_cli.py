@@ -42,6 +42,7 @@ COMMANDS = (
     "monitor",
     "evaluate",
     "next-labels",
+    "history",
     "doctor",
 )
 
