@@ -90,7 +90,7 @@ async def test_session_and_budget_reach_the_run() -> None:
     assert world.history is not None
     (kept,) = await world.history.runs("acme")
     assert (kept.thread, kept.at, kept.result.run_id) == ("t", AT, result.run_id)
-    assert await world.history.runs("default") == []
+    assert await world.history.runs("default") == ()
 
 
 async def test_the_checkpointers_thread_is_the_conversation() -> None:
