@@ -11,11 +11,22 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ..router.critic.evaluation import judged_rows
-from ..router.critic.feature_critic import CalibratedHead, FeatureCritic
+from ..router.critic.evaluation import JudgedRow, judged_rows
+from ..router.critic.feature_critic import CalibratedHead, FeatureCritic, critic_features
 from ..router.critic.feature_critic_file import feature_critic_text
+from ..router.critic.feature_reference import (
+    FeatureReference,
+    RoundReference,
+    SeenState,
+    round_reference,
+)
 from ..router.critic.model_card import card_text
-from ..router.critic.recalibrating import Bend, bent_calibration, cross_bent, fit_bends
+from ..router.critic.recalibrating import (
+    Bend,
+    bent_calibration,
+    cross_bent,
+    fit_bends,
+)
 from ..router.critic.round_calibration import RoundCalibration
 from ..router.critic.states import AcceptLabel, StateRecord
 from ..router.errors import StoreError, UsageError
@@ -97,7 +108,9 @@ def recalibrate_critic(
         },
     }
     if isinstance(critic, FeatureCritic):
-        return _write_features(critic, found, target, note), found
+        rows = {name: judged_rows(records, verdicts, name, right) for name in found}
+        reference = _new_reference(critic, found, rows)
+        return _write_features(critic, found, target, note, reference), found
     return _write_torch(Path(model), found, target, note), found
 
 
@@ -126,8 +139,41 @@ def _recalibrated(
     return Recalibrated(len(rows), prior, bends, _number(ece(stated, labels)), after)
 
 
+def _new_reference(
+    critic: FeatureCritic,
+    found: Mapping[str, Recalibrated],
+    rows: Mapping[str, Sequence[JudgedRow]],
+) -> FeatureReference:
+    """Of the states that a probability holds for now; of one that stays as it was, as it was."""
+    rounds = {} if critic.reference is None else dict(critic.reference.rounds)
+    for name, head in (("accept", critic.accept), ("sufficient", critic.sufficient)):
+        if found[name].bends:
+            rounds[name] = _rounds(head, rows[name])
+    return FeatureReference({name: rounds[name] for name in _TARGETS if name in rounds})
+
+
+def _rounds(head: CalibratedHead, rows: Sequence[JudgedRow]) -> tuple[RoundReference, ...]:
+    states = [
+        SeenState(
+            row.record.group,
+            row.record.thread_id,
+            row.record.state.round,
+            critic_features(row.record.state),
+        )
+        for row in rows
+    ]
+    return tuple(
+        round_reference(states, round_, head.names_at(round_))
+        for round_ in sorted({state.round for state in states})
+    )
+
+
 def _write_features(
-    critic: FeatureCritic, found: Mapping[str, Recalibrated], target: Path, note: Mapping[str, Any]
+    critic: FeatureCritic,
+    found: Mapping[str, Recalibrated],
+    target: Path,
+    note: Mapping[str, Any],
+    reference: FeatureReference,
 ) -> str:
     def bent(head: CalibratedHead, name: str) -> CalibratedHead:
         bends = found[name].bends
@@ -139,6 +185,7 @@ def _write_features(
         bent(critic.accept, "accept"),
         bent(critic.sufficient, "sufficient"),
         {**critic.card, "accept_label": note["accept_label"], "recalibrated": note},
+        reference,
     )
     write_atomically(target / CRITIC_FILE, feature_critic_text(made))
     write_atomically(target / "README.md", card_text(made))

@@ -8,10 +8,18 @@ from pathlib import Path
 from ..router.critic.critics import Critic
 from ..router.critic.feature_critic import FeatureCritic
 from ..router.critic.feature_critic_file import FEATURES_KIND, critic_kind, parse_feature_critic
+from ..router.critic.feature_reference import FeatureReference
 from ..router.critic.states import AcceptLabel
 from ..router.errors import ConfigurationError
 
-__all__ = ["CRITIC_FILE", "DEFAULT_CRITIC", "default_critic", "label_of", "open_critic"]
+__all__ = [
+    "CRITIC_FILE",
+    "DEFAULT_CRITIC",
+    "default_critic",
+    "label_of",
+    "open_critic",
+    "reference_of",
+]
 
 DEFAULT_CRITIC = "default"
 """The name of the critic that ships with the package."""
@@ -53,6 +61,11 @@ def label_of(critic: Critic) -> AcceptLabel:
     """What counted as right when the critic was trained."""
     card = critic.card if isinstance(critic, FeatureCritic) else {}
     return "em" if card.get("accept_label") == "em" else "accept"
+
+
+def reference_of(critic: Critic) -> FeatureReference | None:
+    """What the states that it was fitted on looked like; None where nobody kept it."""
+    return critic.reference if isinstance(critic, FeatureCritic) else None
 
 
 def default_critic() -> FeatureCritic:

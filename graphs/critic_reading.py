@@ -15,7 +15,7 @@ from .critic_documents import passages_of
 if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage
 
-__all__ = ["Key", "Read", "StateReader", "read_messages"]
+__all__ = ["Key", "Read", "StateReader", "read_messages", "text_of", "value_at"]
 
 Key = str | tuple[str, ...] | Callable[[Any], object]
 """Where a value is: a key of the state, the first of several keys, or a function of the state."""
@@ -62,19 +62,19 @@ class StateReader:
             return read_messages([state])
         if isinstance(state, Sequence) and not isinstance(state, bytes):
             return read_messages(state)
-        question = _value(state, self.question)
-        messages = _value(state, "messages")
+        question = value_at(state, self.question)
+        messages = value_at(state, "messages")
         if question is None and messages is not None:
             return read_messages(messages)
-        passages = passages_of(_value(state, self.documents))
-        queries = _texts("queries", _value(state, self.queries))
+        passages = passages_of(value_at(state, self.documents))
+        queries = _texts("queries", value_at(state, self.queries))
         return CriticState(
-            _asked(_text("question", question)),
-            _text("answer", _value(state, self.answer)),
-            _text("rationale", _value(state, self.rationale)),
+            _asked(text_of("question", question)),
+            text_of("answer", value_at(state, self.answer)),
+            text_of("rationale", value_at(state, self.rationale)),
             passages,
-            _round(_value(state, self.round), queries, passages),
-            _texts("previous_answers", _value(state, self.previous_answers)),
+            _round(value_at(state, self.round), queries, passages),
+            _texts("previous_answers", value_at(state, self.previous_answers)),
             queries,
         )
 
@@ -103,9 +103,9 @@ def read_messages(messages: Sequence[Any]) -> CriticState:
     found: list[object] = [document for one in tools for document in _documents(one)]
     last = since[-1] if since else None
     is_answer = isinstance(last, AIMessage) and not (last.tool_calls or last.invalid_tool_calls)
-    answer = _text("messages", last) if is_answer else ""
+    answer = text_of("messages", last) if is_answer else ""
     return CriticState(
-        _asked(_text("messages", question)),
+        _asked(text_of("messages", question)),
         answer,
         passages=passages_of(found),
         round=len(tools),
@@ -118,10 +118,11 @@ def _documents(message: Any) -> Sequence[object]:
     is_list = isinstance(artifact, Sequence) and not isinstance(artifact, str | bytes)
     if is_list and all(hasattr(one, "page_content") for one in artifact):
         return list(artifact)
-    return [{"text": _text("messages", message), "title": message.name or "", "id": message.id}]
+    return [{"text": text_of("messages", message), "title": message.name or "", "id": message.id}]
 
 
-def _value(state: object, key: Key) -> Any:
+def value_at(state: object, key: Key) -> Any:
+    """What a state has there; None where it has nothing."""
     if callable(key):
         return key(state)
     names = (key,) if isinstance(key, str) else key
@@ -132,7 +133,8 @@ def _value(state: object, key: Key) -> Any:
     return next((value for value in values if value is not None), None)
 
 
-def _text(field: str, value: object) -> str:
+def text_of(field: str, value: object) -> str:
+    """The words of a text or a message; "" for None. Raises UsageError, which names the field."""
     if value is None:
         return ""
     text = value if isinstance(value, str) else getattr(value, "text", None)
@@ -146,7 +148,7 @@ def _texts(field: str, value: object) -> tuple[str, ...]:
         return ()
     if isinstance(value, str) or not isinstance(value, Sequence):
         raise UsageError(f"{field}: expected a list of texts, got {type(value).__name__}")
-    return tuple(_text(field, one) for one in value)
+    return tuple(text_of(field, one) for one in value)
 
 
 def _asked(text: str) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from ..router.critic.critics import Critic, CriticService
 from ..router.errors import ConfigurationError
 from ..router.protocols import Estimator
+from .caching import Caches
 from .places import Surroundings
 from .settings import CriticSettings, Settings
 
@@ -38,10 +39,21 @@ def build_critic(
     return open_critic(found, device=settings.critic.device)
 
 
-def serve_critic(critic: Critic, settings: CriticSettings) -> CriticService:
-    """The critic behind a queue that puts concurrent judgments into one batch."""
+def serve_critic(critic: Critic, settings: CriticSettings, caches: Caches) -> CriticService:
+    """The critic behind a queue that puts concurrent judgments into one batch, and behind the
+    cache; watched for drift where it brings what its states are to be compared with."""
     from ..adapters.critic_serving import BatchingCritic
+    from ..adapters.critic_watch import GuardedCritic, WatchedCritic
+    from ..router.critic.drift_watch import DriftWatch
+    from ..router.critic.feature_critic import FeatureCritic
 
-    return BatchingCritic(
-        critic, max_batch=settings.max_batch, window_s=settings.window_ms / 1000.0
+    watch = None
+    if settings.drift != "off" and isinstance(critic, FeatureCritic) and critic.reference:
+        watch = DriftWatch(critic.reference, settings.drift_level)
+        critic = WatchedCritic(critic, watch)
+    served = caches.critic(
+        BatchingCritic(critic, max_batch=settings.max_batch, window_s=settings.window_ms / 1000.0)
     )
+    if watch is None:
+        return served
+    return GuardedCritic(served, watch, refuses=settings.drift == "refuse")

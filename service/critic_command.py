@@ -138,6 +138,13 @@ def recalibrate(
     type=click.Choice(["accept", "em"]),
     help="What counts as right; else what the critic was trained on.",
 )
+@click.option(
+    "--drift-level",
+    type=click.FloatRange(0.0, 1.0, min_open=True, max_open=True),
+    default=0.01,
+    show_default=True,
+    help="Chance that a drift of features is seen where there is none.",
+)
 @seed_option
 @json_option
 def evaluate(
@@ -149,6 +156,7 @@ def evaluate(
     precision: float,
     delta: float,
     label: AcceptLabel | None,
+    drift_level: float,
     seed: int,
     as_json: bool,
 ) -> None:
@@ -158,7 +166,8 @@ def evaluate(
     alone. As a stop policy: share right, model calls and passages at each threshold, beside fixed
     numbers of rounds and the best with hindsight. A threshold for --precision is certified on half
     of the questions and tried on the other half. Evaluate on questions that the critic was not
-    trained on.
+    trained on. Labels or not, features are compared with those of the states that the critic was
+    fitted on, and it is said where they are not alike.
 
     With --json one flat object; areas and errors are null where they do not exist:
     {"states", "questions", "version", "seconds", "ms_per_state", "truncated", "accept_n",
@@ -166,9 +175,10 @@ def evaluate(
     "accept_recall", "accept_auroc_within", "accept_auroc_within_interval", "accept_auroc_pooled",
     "accept_auroc_round", "accept_brier", "accept_ece", "accept_ece_by_round", "accept_strata",
     "accept_threshold", the same for "sufficient_...", "accept_label", "transfer", "stop_curve",
-    "stop_rules", "certified"}. Seconds are of CPU.
+    "stop_rules", "certified", "drift": {"status", "words", "level", "comparisons",
+    "largest_index", "rounds", "features", "foreign"}}. Seconds are of CPU.
     """
     from .critic_eval_run import Asked, run_eval
 
-    asked = Asked(states, model, target, report, device, precision, delta, seed, label)
+    asked = Asked(states, model, target, report, device, precision, delta, seed, label, drift_level)
     run_eval(asked, as_json=as_json)

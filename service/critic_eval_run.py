@@ -56,6 +56,7 @@ class Asked:
     delta: float
     seed: int
     label: AcceptLabel | None = None
+    drift_level: float = 0.01
 
 
 def run_eval(asked: Asked, *, as_json: bool) -> None:
@@ -79,6 +80,7 @@ def run_eval(asked: Asked, *, as_json: bool) -> None:
     }
     label = asked.label or label_of(critic)
     document["accept_label"] = label
+    document["drift"] = _drift(critic, records, verdicts, asked)
     judged = {
         target: judged_rows(records, verdicts, target, label) for target in ("accept", "sufficient")
     }
@@ -116,6 +118,29 @@ def _judged_row(record: StateRecord, verdict: CriticVerdict) -> dict[str, Any]:
     row["gap"] = verdict.gap
     row["truncated"] = verdict.truncated
     return row
+
+
+def _drift(
+    critic: Critic, records: Sequence[StateRecord], verdicts: Sequence[CriticVerdict], asked: Asked
+) -> dict[str, Any]:
+    """Whether the states are like those that the critic was fitted on; labels play no part."""
+    from ..adapters.critics import reference_of
+    from ..router.critic.drift_tally import drift_of
+
+    found = drift_of(reference_of(critic), records, verdicts, asked.drift_level)
+    return {
+        "status": found.status,
+        "words": found.words,
+        "level": found.level,
+        "comparisons": len(found.shifts),
+        "largest_index": max((shift.index for shift in found.shifts), default=None),
+        "rounds": [asdict(one) for one in found.rounds],
+        "features": [asdict(shift) for shift in found.drifted],
+        "foreign": [
+            {"head": head, "round": round_, "states": count}
+            for (head, round_), count in sorted(found.foreign.items())
+        ],
+    }
 
 
 def _target(target: str, rows: list[JudgedRow], asked: Asked) -> dict[str, Any]:

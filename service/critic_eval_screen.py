@@ -17,6 +17,7 @@ _HEADS = {
     "sufficient": "p(sufficient): do the passages hold what the question needs?",
 }
 _BUDGETS = 5
+_SHOWN = 8
 
 
 _RIGHT = {"em": "an exact match", "accept": "the answer in any words"}
@@ -29,6 +30,7 @@ def show_eval(document: Mapping[str, Any], precision: float) -> None:
         f"critic {document['version']}: {document['states']:,} states of "
         f"{document['questions']:,} questions, {document['ms_per_state']:.2f} ms of CPU each"
     )
+    _show_drift(document["drift"])
     for target, title in _HEADS.items():
         if document[f"{target}_n"]:
             console.print()
@@ -43,6 +45,38 @@ def show_eval(document: Mapping[str, Any], precision: float) -> None:
         return
     console.print(_stopping(document))
     console.print(_certified(document["certified"], precision))
+
+
+def _show_drift(drift: Mapping[str, Any]) -> None:
+    console = out()
+    has_drifted = drift["status"] == "drifted"
+    console.print(drift["words"], style="bold yellow" if has_drifted else None)
+    if has_drifted:
+        console.print(_drifted(drift["features"]))
+        console.print(
+            "judge these numbers, not those of training: recalibrate the critic on labeled states "
+            "like these, or train it on them"
+        )
+    for one in drift["foreign"]:
+        console.print(
+            f"p({one['head']}) of {one['states']:,} states of round {one['round']}: the critic was "
+            "fitted on none of that round"
+        )
+
+
+def _drifted(features: Sequence[Mapping[str, Any]]) -> Table:
+    table = _table("what has changed most", "feature", "of", "round", "index", "gap", "missing")
+    for one in features[:_SHOWN]:
+        then, now = one["missing"]
+        table.add_row(
+            one["feature"],
+            one["head"],
+            str(one["round"]),
+            f"{one['index']:.2f}",
+            _number(one["distance"]),
+            f"{then:.0%} then, {now:.0%} now",
+        )
+    return table
 
 
 def _table(title: str, *columns: str) -> Table:

@@ -25,6 +25,7 @@ __all__ = [
     "judgement_document",
     "replay_document",
     "target_document",
+    "trail_document",
 ]
 
 _SCHEMA = 1
@@ -52,8 +53,13 @@ def ask_document(result: Result, names: tuple[str, ...]) -> dict[str, Any]:
         "run_id": result.run_id,
         "best": None if result.best is None else _attempt(result.best),
         "passages": [{"id": p.id, "title": p.title, "score": p.score} for p in result.passages],
-        "trail": [_step(step) for step in result.trail],
+        "trail": trail_document(result),
     }
+
+
+def trail_document(result: Result | Judgement) -> list[dict[str, Any]]:
+    """Every step of a run, in order; drafts that were not served are quoted in it."""
+    return [_step(step) for step in result.trail]
 
 
 def judgement_document(judgement: Judgement, names: tuple[str, ...]) -> dict[str, Any]:

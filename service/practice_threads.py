@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..adapters.public_url import public_url
 from ..router.errors import StoreError, UsageError
 from .common import Choices, built
 from .practice_run import Asked, Done, questions_of
@@ -105,7 +106,10 @@ def _part(target: Path, deployment: Built, how: str, rounds: int) -> PartFile:
         "how": how,
         "rounds": rounds,
         "queries": deployment.settings.retrieval.queries,
-        "tiers": [[tier.name, tier.model, tier.base_url] for tier in deployment.settings.tiers],
+        "tiers": [
+            [tier.name, tier.model, tier.base_url and public_url(tier.base_url)]
+            for tier in deployment.settings.tiers
+        ],
         "documents": None if found is None else found.fingerprint,
     }
     return PartFile(target, work)

@@ -10,6 +10,7 @@ from typing import Any
 
 from ..evidence import CriticVerdict
 from .accept_features import ACCEPT_FEATURES_VERSION, accept_features
+from .feature_reference import FeatureReference
 from .gaps import gap_of
 from .heads import Head
 from .round_calibration import RoundCalibration
@@ -52,6 +53,11 @@ class CalibratedHead:
         own = self.closed_book
         return (self.head if own is None or round_ else own).score(features)
 
+    def names_at(self, round_: int) -> tuple[str, ...]:
+        """The features that are looked at."""
+        own = self.closed_book
+        return (self.head if own is None or round_ else own).names
+
     @property
     def fingerprints(self) -> list[str]:
         """Of all that was fitted."""
@@ -67,11 +73,14 @@ class FeatureCritic:
         accept: whether the answer is right.
         sufficient: whether the passages hold the evidence that the question needs.
         card: what it was trained on, how, and how good it is; plain JSON values.
+        reference: what the features of the states looked like that its probabilities were fitted
+            on; None where nobody kept it. It decides on no verdict: the version is without it.
     """
 
     accept: CalibratedHead
     sufficient: CalibratedHead
     card: Mapping[str, Any] = field(default_factory=dict)
+    reference: FeatureReference | None = None
     version: str = field(init=False)
 
     def __post_init__(self) -> None:
@@ -81,10 +90,10 @@ class FeatureCritic:
 
     def judge(self, states: Sequence[CriticState]) -> list[CriticVerdict]:
         """One verdict a state. An empty answer has no `p_accept`."""
-        return [self._judge(state) for state in states]
+        return [self.verdict(state, critic_features(state)) for state in states]
 
-    def _judge(self, state: CriticState) -> CriticVerdict:
-        features = critic_features(state)
+    def verdict(self, state: CriticState, features: Mapping[str, float]) -> CriticVerdict:
+        """The verdict of a state by its features, which are `critic_features` of it."""
         p_accept = None
         if state.answer.strip():
             p_accept = self.accept.probability(features, state.round)

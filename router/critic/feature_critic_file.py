@@ -9,6 +9,7 @@ from typing import Any
 from ..calibration.boosted_trees import Tree
 from ..errors import BadInput, ConfigurationError, UsageError
 from .feature_critic import FEATURES_VERSION, CalibratedHead, FeatureCritic
+from .feature_reference import FeatureReference
 from .heads import Head, Line
 from .round_calibration import RoundCalibration
 
@@ -29,6 +30,8 @@ def feature_critic_text(critic: FeatureCritic) -> str:
         "accept": _head_data(critic.accept),
         "sufficient": _head_data(critic.sufficient),
     }
+    if critic.reference is not None:  # a file without one is as valid
+        document["reference"] = critic.reference.data()
     return json.dumps(document, allow_nan=False, separators=(",", ":")) + "\n"
 
 
@@ -66,6 +69,7 @@ def parse_feature_critic(text: str, source: str) -> FeatureCritic:
         _head(document, "accept", source),
         _head(document, "sufficient", source),
         document.get("card") or {},
+        _reference(document, source),
     )
     if document.get("version") != critic.version:
         raise BadInput(
@@ -139,6 +143,20 @@ def _head(document: Mapping[str, Any], name: str, source: str) -> CalibratedHead
         )
     except (AttributeError, KeyError, TypeError, ValueError, UsageError) as error:
         raise BadInput(f"is no head of a critic: {error!r}", file=source, field=name) from error
+
+
+def _reference(document: Mapping[str, Any], source: str) -> FeatureReference | None:
+    data = document.get("reference")
+    if data is None:
+        return None
+    try:
+        return FeatureReference.from_data(data)
+    except UsageError as error:
+        raise BadInput(
+            f"was damaged or edited: {error}; without this field the critic judges as before",
+            file=source,
+            field="reference",
+        ) from error
 
 
 def _parsed_head(data: Mapping[str, Any]) -> Head:

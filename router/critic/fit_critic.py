@@ -12,6 +12,12 @@ from ..errors import UsageError
 from ..evidence import CriticVerdict
 from .evaluation import judged_rows, quality_of
 from .feature_critic import CalibratedHead, FeatureCritic
+from .feature_reference import (
+    FeatureReference,
+    RoundReference,
+    SeenState,
+    round_reference,
+)
 from .fit_heads import HeadRecipe, fit_head
 from .heads import Head
 from .round_calibration import cross_fitted_rounds, fit_round_calibration
@@ -76,6 +82,7 @@ def train_feature_critic(
     plans = {"accept": recipe.accept, "sufficient": recipe.sufficient}
     heads: dict[str, CalibratedHead] = {}
     metrics: dict[str, Any] = {}
+    kept: dict[str, tuple[RoundReference, ...]] = {}
     total = len(plans) * (recipe.folds + 1)
     for number, (target, plan) in enumerate(plans.items()):
 
@@ -86,10 +93,11 @@ def train_feature_critic(
         rows = training_rows(records, target, recipe.label)
         why_not = _too_few(rows)
         if why_not is None:
-            heads[target], metrics[target] = _fit(rows, target, plan, recipe, report)
+            heads[target], metrics[target], kept[target] = _fit(rows, target, plan, recipe, report)
         elif base is not None:
             heads[target] = base.accept if target == "accept" else base.sufficient
             metrics[target] = {"taken_over_from": base.version, "why": why_not}
+            kept |= _kept(base, target)
         else:
             raise UsageError(f"no head for '{target}' can be trained: {why_not}")
         report(recipe.folds + 1)
@@ -104,7 +112,8 @@ def train_feature_critic(
         "metrics": metrics,
         "limits": _LIMITS,
     }
-    return FeatureCritic(heads["accept"], heads["sufficient"], card)
+    reference = FeatureReference({target: kept[target] for target in plans if target in kept})
+    return FeatureCritic(heads["accept"], heads["sufficient"], card, reference)
 
 
 _LIMITS = (
@@ -137,7 +146,7 @@ def _fit(
     plan: HeadRecipe,
     recipe: CriticRecipe,
     report: Callable[[int], None],
-) -> tuple[CalibratedHead, Mapping[str, Any]]:
+) -> tuple[CalibratedHead, Mapping[str, Any], tuple[RoundReference, ...]]:
     folds = _folds([row.record.group for row in rows], recipe.folds, recipe.seed)
     closed = target == "accept" and _too_few([row for row in rows if _is_closed(row)]) is None
     scores: list[float] = [0.0] * len(rows)
@@ -163,7 +172,30 @@ def _fit(
     head = _fitted(rows, target, plan, recipe)
     of_closed = _fitted(list(filter(_is_closed, rows)), target, plan, recipe) if closed else None
     made = CalibratedHead(head, calibration, of_closed)
-    return made, _metrics(records, honest, target, recipe.label)
+    reference = _reference([rows[place] for place in real], made)
+    return made, _metrics(records, honest, target, recipe.label), reference
+
+
+def _reference(rows: Sequence[TrainingRow], head: CalibratedHead) -> tuple[RoundReference, ...]:
+    """Of the states that the curves were fitted on."""
+    states = [
+        SeenState(
+            row.record.group,
+            row.record.thread_id,
+            row.record.state.round,
+            row.features,
+        )
+        for row in rows
+    ]
+    return tuple(
+        round_reference(states, round_, head.names_at(round_))
+        for round_ in sorted({state.round for state in states})
+    )
+
+
+def _kept(base: FeatureCritic, target: str) -> dict[str, tuple[RoundReference, ...]]:
+    known = {} if base.reference is None else base.reference.rounds
+    return {target: known[target]} if target in known else {}
 
 
 def _is_closed(row: TrainingRow) -> bool:

@@ -68,6 +68,9 @@ def test_trained_on_some_questions_and_judged_on_others(
     assert document["accept_auroc_pooled"] > 0.8
     assert document["accept_always_reject"] == pytest.approx(1 - document["accept_base_rate"])
     assert document["sufficient_n"] == 300
+    drift = document["drift"]
+    assert (drift["status"], drift["features"], drift["foreign"]) == ("not seen", [], [])
+    assert drift["comparisons"] > 20 and drift["level"] == 0.01
     low, high = document["accept_auroc_within_interval"]
     assert low < document["accept_auroc_within"] < high
     # A perfect critic would stop early where the guess is right: between one and two calls.
@@ -254,3 +257,18 @@ def test_a_torch_critic_is_recalibrated_without_training(here: Here, tmp_path: P
     assert judged["version"] == document["version"] != old["version"]
     assert judged["accept_auroc_within"] == pytest.approx(old["accept_auroc_within"])
     assert judged["accept_ece"] <= old["accept_ece"] + 0.02
+
+
+def test_states_of_another_kind_are_noticed(here: Here, tmp_path: Path, trained: Path) -> None:
+    plain = practice(tmp_path / "eval.jsonl", 100, 3)
+    rows = [json.loads(line) for line in plain.read_text().splitlines()]
+    for row in rows:
+        row["answer"] = f"It could be {row['answer']}, " * 12
+    odd = tmp_path / "odd.jsonl"
+    write_lines(odd, rows)
+    arguments = ["critic", "eval", str(odd), "--model", str(trained)]
+    drift = json.loads(here(*arguments, "--json").out)["drift"]
+    assert drift["status"] == "drifted" and drift["features"]
+    shown = " ".join(here(*arguments).out.split())
+    assert "states are not like those that the critic was fitted on" in shown
+    assert "what has changed most" in shown and "recalibrate the critic" in shown

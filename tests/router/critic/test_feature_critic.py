@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import random
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from surefoot.adapters.critics import default_critic, open_critic
 from surefoot.router.critic.default_recipe import default_recipe
+from surefoot.router.critic.drift_tally import drift_of
 from surefoot.router.critic.feature_critic import FEATURES_VERSION, FeatureCritic
 from surefoot.router.critic.feature_critic_file import feature_critic_text, parse_feature_critic
 from surefoot.router.critic.fit_critic import train_feature_critic
@@ -209,3 +211,32 @@ def test_a_claim_to_be_right_is_a_text_like_any_other() -> None:
 def test_a_folder_without_a_critic_says_what_to_do(tmp_path: Any) -> None:
     with pytest.raises(ConfigurationError, match="critic train"):
         open_critic(str(tmp_path))
+
+
+def test_a_reference_is_written_with_it_and_decides_on_nothing(critic: FeatureCritic) -> None:
+    assert critic.reference is not None
+    assert [one.round for one in critic.reference.rounds["accept"]] == [0, 1]
+    assert critic.reference.rounds["accept"][0].questions == 150
+    document = json.loads(feature_critic_text(critic))
+    without = {name: value for name, value in document.items() if name != "reference"}
+    bare = parse_feature_critic(json.dumps(without), "f")
+    assert (bare.reference, bare.version) == (None, critic.version)
+    document["reference"]["accept"][0]["questions"] += 1
+    with pytest.raises(BadInput, match="judges as before") as caught:
+        parse_feature_critic(json.dumps(document), "f")
+    assert caught.value.field == "reference"
+    assert default_critic().reference is not None
+
+
+def test_states_like_those_of_training_are_not_told_apart(critic: FeatureCritic) -> None:
+    records = practice()
+    verdicts = critic.judge([record.state for record in records])
+    same = drift_of(critic.reference, records, verdicts)
+    assert same.status == "not seen"
+    strange = [
+        replace(record, state=replace(record.state, answer=f"{record.state.answer}, or so " * 9))
+        for record in records
+    ]
+    found = drift_of(critic.reference, strange, critic.judge([one.state for one in strange]))
+    assert found.status == "drifted"
+    assert "fitted on" in found.words
