@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-import re
+from base64 import b64encode
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from http.cookiejar import CookieJar
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from ..router.errors import ConfigurationError, UpstreamError, UpstreamUnavailable
 from .http_answer import HttpAnswer, said
 from .http_exchange import HttpExchange
+from .public_url import SECRET_NAME
+from .shy_url import shy
 
 if TYPE_CHECKING:
     import httpx
@@ -29,7 +32,6 @@ _MOST_CONNECTIONS = 512
 _MOST_IDLE = 64
 # Keys of local servers are often a word like "none", which an answer may well contain.
 _SHORTEST_SECRET = 8
-_SECRET_NAME = re.compile(r"key|token|secret|password|signature|^sig$", re.IGNORECASE)
 _STREAM_HEADERS = {"Accept": "text/event-stream", "Accept-Encoding": "identity"}
 
 
@@ -85,12 +87,11 @@ class HttpUpstream:
             UpstreamUnavailable: no answer came; `reach` tells whether anything was sent.
         """
         client = self._open_client()
+        url = self._url_of(path)
         request = client.build_request(
-            "POST",
-            self._url_of(path),
-            content=content,
-            headers=self._stream_headers if streams else None,
+            "POST", url, content=content, headers=self._stream_headers if streams else None
         )
+        request.url = url  # else a plain copy of it, which httpx would log
         async with AsyncExitStack() as stack:
             exchange = HttpExchange(client, request)
             try:
@@ -132,7 +133,7 @@ class HttpUpstream:
         found = self._urls.get(path)
         if found is None:
             whole = f"{self._url.path.rstrip('/')}/{path}"
-            found = self._urls[path] = self._url.copy_with(path=whole)
+            found = self._urls[path] = shy(self._url.copy_with(path=whole))
         return found
 
     def _open_client(self) -> httpx.AsyncClient:
@@ -167,11 +168,15 @@ def _checked_url(base_url: str) -> httpx.URL:
     import httpx
 
     try:
+        urlsplit(base_url)  # finds unclosed brackets, which httpx takes for a host's
         url = httpx.URL(base_url.rstrip("/"))
-    except (httpx.InvalidURL, TypeError) as error:
+    except (httpx.InvalidURL, TypeError, ValueError):
+        # Its words may quote a password: one with a slash reads like a port.
         raise ConfigurationError(
-            f"base_url cannot be read as a URL: {error}", field="base_url"
-        ) from error
+            "base_url cannot be read as a URL; check the host, the port, and that a password has "
+            "its reserved characters escaped (/ as %2F)",
+            field="base_url",
+        ) from None
     if url.scheme not in ("http", "https") or not url.host:
         raise ConfigurationError(
             "base_url must begin with http:// or https:// and name a host, "
@@ -182,9 +187,12 @@ def _checked_url(base_url: str) -> httpx.URL:
 
 
 def _secrets_of(url: httpx.URL) -> list[str]:
-    """The password in a URL, and the parameters that are named like keys."""
-    named = [value for name, value in url.params.multi_items() if _SECRET_NAME.search(name)]
-    return [url.password, *named]
+    """The password in a URL, also as the header that it is sent in, and parameters like keys."""
+    named = [value for name, value in url.params.multi_items() if SECRET_NAME.search(name)]
+    if not url.password:
+        return named
+    basic = b64encode(f"{url.username}:{url.password}".encode()).decode()
+    return [url.password, basic, *named]
 
 
 def _checked_key(key: str) -> str:

@@ -30,6 +30,8 @@ class ModelSpec:
         cache_dir: where joined weights are kept; None for the user's cache directory.
         threads: of a local model; None for one per usable core.
         options: arguments of a LangChain class or function; `device` and `dtype` of transformers.
+        idle_timeout_s: of an endpoint, between two events of a stream; None for the adapter's own.
+        max_body_bytes: of an endpoint's answer, unpacked; None for the adapter's own.
     """
 
     model: str
@@ -39,6 +41,8 @@ class ModelSpec:
     cache_dir: Path | None = None
     threads: int | None = None
     options: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    idle_timeout_s: float | None = None
+    max_body_bytes: int | None = None
 
     @property
     def scheme(self) -> str:
@@ -73,6 +77,12 @@ def open_model(spec: ModelSpec) -> Model:
             + " and ".join(f"{scheme}:NAME" for scheme in _WITH_OPTIONS),
             field="options",
         )
+    for field_name in ("idle_timeout_s", "max_body_bytes"):
+        if getattr(spec, field_name) is not None and spec.scheme != "openai":
+            raise ConfigurationError(
+                f"the model '{spec.model}' takes no {field_name}, which is for openai:MODEL",
+                field=field_name,
+            )
     return factory(spec)
 
 
@@ -106,7 +116,9 @@ def _openai(spec: ModelSpec) -> Model:
             'e.g. base_url = "https://api.openai.com/v1"',
             field="base_url",
         )
-    return OpenAIModel(spec.base_url, spec.name, api_key=spec.api_key)
+    limits = {"idle_timeout_s": spec.idle_timeout_s, "max_body_bytes": spec.max_body_bytes}
+    given: dict[str, Any] = {name: one for name, one in limits.items() if one is not None}
+    return OpenAIModel(spec.base_url, spec.name, api_key=spec.api_key, **given)
 
 
 def _caller(spec: ModelSpec) -> Model:

@@ -13,10 +13,10 @@ from collections import Counter, OrderedDict
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import urlsplit
 
 from ..router.errors import ConfigurationError, MissingExtra, StoreError
 from ..router.tenancy import current_run
+from .public_url import is_public, public_address
 
 if TYPE_CHECKING:
     from redis.asyncio import BlockingConnectionPool, Redis
@@ -150,16 +150,19 @@ class RedisLink:
         self._wasted: OrderedDict[str, float] = OrderedDict()
         self._closed = False
         try:
-            self._address = _address(url)
+            self._address = public_address(url)
             self._pool()  # opens nothing, and tells now whether it ever can
         except ImportError as error:
             raise MissingExtra("redis", "redis") from error
         except ValueError as error:
+            # Its words may quote a password: one with a slash reads like a port.
+            why = f" ({error})" if is_public(url) else ""
             raise ConfigurationError(
-                f"history.url: redis-py does not accept the URL ({error}); expected "
-                "redis://HOST:PORT/DB, rediss://HOST:PORT/DB or unix:///SOCKET?db=N",
+                f"history.url: redis-py does not accept the URL{why}; expected "
+                "redis://HOST:PORT/DB, rediss://HOST:PORT/DB or unix:///SOCKET?db=N, and a "
+                "password with its reserved characters escaped (/ as %2F)",
                 field="history.url",
-            ) from error
+            ) from None
 
     async def call(self, work: Callable[[Redis], Awaitable[T]], run_id: str = "") -> T:
         """What `work` makes of the client, within the budget.
@@ -305,13 +308,6 @@ class RedisLink:
             socket_connect_timeout=settings.socket_timeout_s,
             retry=Retry(ExponentialWithJitterBackoff(cap=0.1, base=0.01), 1),
         )
-
-
-def _address(url: str) -> str:
-    """Where the server is, without user, password and options."""
-    parts = urlsplit(url)
-    host = parts.netloc.rpartition("@")[2]
-    return f"{parts.scheme}://{host}{parts.path}"
 
 
 def failure_kind(error: Exception) -> str:

@@ -75,6 +75,8 @@ def _spec(tier: TierSettings, around: Surroundings) -> ModelSpec:
         api_key=api_key(tier, around),
         cache_dir=around.places.cache / "weights",
         options=tier.options,
+        idle_timeout_s=tier.idle_timeout_s,
+        max_body_bytes=tier.max_body_bytes,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, get_args
 
+from ..adapters.public_url import public_address
 from ..router.errors import SurefootError
 from ..router.requests import CompareKind
 from .checkup_tiers import PROBE, Finding, TierAsked, examine_tier
@@ -108,18 +109,9 @@ def _history(settings: Settings, around: Surroundings) -> Finding:
     except SurefootError as error:
         return Finding("history", False, str(error))
     many = "1 run" if runs == 1 else f"{runs} runs" + (" or more" if runs == _MOST_RUNS else "")
-    words = f"{_without_password(url)}: {many}"
+    where = url if url.startswith(("sqlite:", "memory:")) else public_address(url)
+    words = f"{where}: {many}"
     return Finding("history", True, words, {"runs": runs})
-
-
-def _without_password(url: str) -> str:
-    """The URL as it may be shown: a server's without user, password and options."""
-    from urllib.parse import urlsplit
-
-    if url.startswith(("sqlite:", "memory:")):
-        return url
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 def _critic(settings: Settings, around: Surroundings) -> Finding:

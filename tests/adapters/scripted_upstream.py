@@ -264,6 +264,25 @@ BEHAVIORS: dict[str, Callable[[Seen, str], Answer]] = {
     "tools": changed(
         message={"content": None, "tool_calls": [{"id": "1"}]}, finish_reason="tool_calls"
     ),
+    "weather": changed(
+        message={
+            "content": None,
+            "tool_calls": [
+                {
+                    "id": "call_1",
+                    "type": "function",
+                    "function": {"name": "get_weather", "arguments": '{"city": "Paris"}'},
+                }
+            ],
+        },
+        finish_reason="tool_calls",
+        logprobs={
+            "content": [
+                {"token": token, "logprob": logprob, "top_logprobs": []}
+                for token, logprob in (('{"city": "', -0.01), ("Paris", -0.1), ('"}', -0.01))
+            ]
+        },
+    ),
     "refusal": changed(message={"content": None, "refusal": "I cannot say."}),
     "parts": changed(message={"content": [{"type": "text", "text": "Paris"}, {"text": "."}]}),
     "other-tokens": changed(logprobs={"content": [{"token": "Lyon", "logprob": -0.1}]}),
