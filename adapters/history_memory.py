@@ -95,6 +95,11 @@ class MemoryHistory:
         """The tenant's latest runs, newest first, without their evidence."""
         return (await self.page_of_runs(tenant, limit=limit)).items
 
+    async def find_run(self, tenant: str, run_id: str) -> RunRecord | None:
+        """The run of that id; None where the tenant has none."""
+        with self._lock:
+            return self._runs.get((tenant, run_id))
+
     async def page_of_runs(
         self,
         tenant: str,

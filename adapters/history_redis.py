@@ -79,6 +79,10 @@ class RedisHistory:
         """The tenant's latest runs, newest first, without their evidence."""
         return (await self._runs.page(tenant, RunFilter(), limit, None, False)).items
 
+    async def find_run(self, tenant: str, run_id: str) -> RunRecord | None:
+        """The run of that id; None where the tenant has none."""
+        return await self._runs.find(tenant, run_id)
+
     async def page_of_runs(
         self,
         tenant: str,

@@ -121,6 +121,18 @@ class RedisRuns:
             self.place.failures["too_large"] += len(values) - len(small)
         return small
 
+    async def find(self, tenant: str, run_id: str) -> RunRecord | None:
+        """The run of that id."""
+        name = self.place.keys(tenant).of("r", key_part(run_id))
+
+        async def read(client: Redis) -> list[Any]:
+            pipe = client.pipeline(transaction=False)
+            pipe.getrange(name, 0, MAX_VALUE_BYTES)
+            return self.place.served(await pipe.execute(raise_on_error=False))
+
+        (value,) = await self.place.link.call(read)
+        return self._run(tenant, value)
+
     async def page(
         self, tenant: str, where: RunFilter, limit: int, cursor: str | None, oldest_first: bool
     ) -> Page[RunRecord]:

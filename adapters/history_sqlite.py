@@ -117,6 +117,10 @@ class SqliteHistory:
         """The tenant's latest runs, newest first, without their evidence."""
         return (await self.page_of_runs(tenant, limit=limit)).items
 
+    async def find_run(self, tenant: str, run_id: str) -> RunRecord | None:
+        """The run of that id; None where the tenant has none."""
+        return await self._file.run(lambda connection: self._runs.find(connection, tenant, run_id))
+
     async def page_of_runs(
         self,
         tenant: str,

@@ -98,6 +98,14 @@ class SqliteRuns:
         ).fetchone()
         return None if row is None else read_record(Repeat, row[0], row[1], self.failures)
 
+    def find(self, connection: sqlite3.Connection, tenant: str, run_id: str) -> RunRecord | None:
+        """The run of that id."""
+        row = connection.execute(
+            "SELECT version, run FROM history_runs WHERE tenant = ? AND run_id = ? AND kept_at > ?",
+            (key_part(tenant), key_part(run_id), self.cutoff()),
+        ).fetchone()
+        return None if row is None else read_run(tenant, row[0], row[1], self.failures)
+
     def page(
         self,
         connection: sqlite3.Connection,

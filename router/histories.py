@@ -136,7 +136,11 @@ class Erased:
 
 
 class RunLog(Protocol):
-    """Reads runs page by page. Raises a StoreError where it cannot."""
+    """Reads runs, one or page by page. Raises a StoreError where it cannot."""
+
+    async def find_run(self, tenant: str, run_id: str) -> RunRecord | None:
+        """The run of that id, without its evidence; None where the tenant has none."""
+        ...
 
     async def page_of_runs(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import errno
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +24,7 @@ __all__ = [
     "built",
     "exit_code",
     "find_settings",
+    "opened",
     "show_license_notices",
 ]
 
@@ -65,7 +67,11 @@ def find_settings(choices: Choices) -> tuple[Settings, Path, str]:
     if path is None and Path(_LOCAL).is_file():
         path = Path(_LOCAL)
     if path is not None:
-        return _overridden(load_settings(path), choices), path.resolve().parent, str(path)
+        return (
+            _overridden(load_settings(path, os.environ), choices),
+            path.resolve().parent,
+            str(path),
+        )
     settings, folder = demo_settings()
     return _overridden(settings, choices), folder, "the shipped demo"
 
@@ -98,6 +104,19 @@ def built(choices: Choices, *, policy: bool = True) -> Iterator[Built]:
     Args:
         policy: False for work that decides nothing, and must not need a fitted profile.
     """
+    found = opened(choices, policy=policy)
+    try:
+        yield found
+    finally:
+        found.router.close()
+
+
+def opened(choices: Choices, *, policy: bool = True) -> Built:
+    """The built router, for a caller that closes it on the event loop that it was used on.
+
+    Args:
+        policy: as for `built`.
+    """
     from ..graphs.config import Surroundings, build, without_policy
     from .console import progress_bar
 
@@ -112,10 +131,7 @@ def built(choices: Choices, *, policy: bool = True) -> Iterator[Built]:
         except ConfigurationError as error:
             error.add_note(f"(configured by {source})")
             raise
-    try:
-        yield found
-    finally:
-        found.router.close()
+    return found
 
 
 def show_license_notices(settings: Settings, around: Surroundings) -> None:

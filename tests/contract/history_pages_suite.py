@@ -76,6 +76,18 @@ class HistoryPages:
         assert await store.page_of_runs("acme", limit=0) == Page(())
         assert await store.page_of_runs("nobody") == Page(())
 
+    async def test_one_run_is_found_by_its_tenant_alone(self, store: HistoryStore) -> None:
+        for tenant, answer in (("acme", "Paris"), ("other", "Lyon")):
+            await store.record(make_run("r:1", "Where?", answer, tenant=tenant))
+        await store.record(make_run("r2"))
+        for tenant, answer in (("acme", "Paris"), ("other", "Lyon")):
+            found = await store.find_run(tenant, "r:1")
+            assert found is not None
+            assert (found.tenant, found.result.answer) == (tenant, answer)
+            assert found == (await store.page_of_runs(tenant, oldest_first=True)).items[0]
+        assert await store.find_run("other", "r2") is None
+        assert await store.find_run("acme", "r") is None
+
     async def test_pages_stand_still_while_runs_are_recorded(self, store: HistoryStore) -> None:
         for number in range(6):
             await store.record(make_run(f"r{number}"))
