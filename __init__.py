@@ -8,10 +8,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .graphs.chat_model import RouterChatModel
     from .graphs.config import Built, Surroundings, build, demo_settings
+    from .graphs.gate_models import GateTier
     from .graphs.machine import build_graph
+    from .graphs.middleware import ConfidenceMiddleware
     from .graphs.settings import Settings, load_settings, parse_settings
     from .policies.threshold import RungRule, ThresholdPolicy
+    from .policies.tool_risk import ToolRisk
     from .router.budget import Budget
     from .router.decisions import Action, Attempt, Decision, Result, Rung
     from .router.drive import Router
@@ -19,6 +23,7 @@ if TYPE_CHECKING:
     from .router.evidence import Evidence, Generation, Passage, Token
     from .router.offers import Judgement, Offer
     from .router.perform import Session
+    from .router.shared_budget import SharedBudget
     from .router.signals import Estimate, Signal, Unavailable
 
 __all__ = [
@@ -26,24 +31,29 @@ __all__ = [
     "Attempt",
     "Budget",
     "Built",
+    "ConfidenceMiddleware",
     "Decision",
     "Estimate",
     "Evidence",
+    "GateTier",
     "Generation",
     "Judgement",
     "Offer",
     "Passage",
     "Result",
     "Router",
+    "RouterChatModel",
     "Rung",
     "RungRule",
     "Session",
     "Settings",
+    "SharedBudget",
     "Signal",
     "SurefootError",
     "Surroundings",
     "ThresholdPolicy",
     "Token",
+    "ToolRisk",
     "Unavailable",
     "build",
     "build_graph",
@@ -53,10 +63,14 @@ __all__ = [
 ]
 
 _HOMES = {
+    "graphs.chat_model": ("RouterChatModel",),
     "graphs.config": ("Built", "Surroundings", "build", "demo_settings"),
+    "graphs.gate_models": ("GateTier",),
     "graphs.machine": ("build_graph",),
+    "graphs.middleware": ("ConfidenceMiddleware",),
     "graphs.settings": ("Settings", "load_settings", "parse_settings"),
     "policies.threshold": ("RungRule", "ThresholdPolicy"),
+    "policies.tool_risk": ("ToolRisk",),
     "router.budget": ("Budget",),
     "router.decisions": ("Action", "Attempt", "Decision", "Result", "Rung"),
     "router.drive": ("Router",),
@@ -64,6 +78,7 @@ _HOMES = {
     "router.evidence": ("Evidence", "Generation", "Passage", "Token"),
     "router.offers": ("Judgement", "Offer"),
     "router.perform": ("Session",),
+    "router.shared_budget": ("SharedBudget",),
     "router.signals": ("Estimate", "Signal", "Unavailable"),
 }
 

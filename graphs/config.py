@@ -10,7 +10,11 @@ from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
 
+from ..adapters.histories import HistoryStore
+from ..policies.monitor_store import MonitorStore
 from ..policies.profile import Profile
+from ..policies.revocable import PromiseGate
+from ..policies.tool_passing import ToolPassingPolicy
 from ..router.budget import Budget
 from ..router.critic.corrective import Corrective
 from ..router.critic.critics import Critic, CriticService
@@ -18,7 +22,9 @@ from ..router.drive import Router
 from ..router.errors import ConfigurationError
 from ..router.perform import Performer, Sampling
 from ..router.plan import Plan, RetrievalPlan
+from ..router.protocols import Policy
 from ..router.sizing import PromptSizer
+from .auditing import Audit, build_audit, build_monitor_store
 from .caching import Caches, build_caches
 from .caller_prompter import CallerPrompter
 from .comparing import build_comparer
@@ -58,6 +64,10 @@ class Built:
     Attributes:
         tier_counts: by tier, what happened to its calls: `retried`, `out_of_budget`, `opened`,
             `left_alone`, `overloaded`, `hedged`.
+        history: the performer's, as a store; None where nothing is remembered.
+        audit: draws what is to be labeled; the service notes its draws. None where it is off.
+        monitor_store: keeps the state of the profile's certificate; None where there is none.
+        gate: closes the gates once the certificate is revoked; None where there is none.
     """
 
     router: Router
@@ -68,6 +78,10 @@ class Built:
     critic: Critic | None = None
     caches: Caches | None = None
     tier_counts: Mapping[str, Counter[str]] = field(default_factory=dict)
+    history: HistoryStore | None = None
+    audit: Audit | None = None
+    monitor_store: MonitorStore | None = None
+    gate: PromiseGate | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -113,6 +127,7 @@ def build(settings: Settings, around: Surroundings | None = None) -> Built:
         for model, tier in zip(opened, settings.tiers, strict=True)
     )
     history = configured_history(settings, around)
+    audit = build_audit(settings.audit, around)
     # Last, since an index may take minutes: every other mistake is told before.
     found = find_retriever(settings, around)
     prompter = TemplatePrompter(tuple(tier.style for tier in settings.tiers))
@@ -122,7 +137,7 @@ def build(settings: Settings, around: Surroundings | None = None) -> Built:
             tier_plan(tier, lacking(known_of(model), signals))
             for tier, model in zip(settings.tiers, opened, strict=True)
         ),
-        policy=decides.policy,
+        policy=_deciding(settings, decides),
         assessor=decides.assessor,
         sizer=PromptSizer(prompter),
         free=decides.free,
@@ -150,6 +165,7 @@ def build(settings: Settings, around: Surroundings | None = None) -> Built:
         rounds=prompter,
         fingerprint=_fingerprint(settings, decides, found),
         policy_id=None if decides.profile is None else decides.profile.fingerprint,
+        may_repeat=(decides.gate or PromiseGate()).is_open,
     )
     performer.also_close(caches)
     talks = tuple(tier.style != "few_shot" for tier in settings.tiers)
@@ -157,14 +173,30 @@ def build(settings: Settings, around: Surroundings | None = None) -> Built:
     retriever = None if isinstance(found, NoSearch) else found
     notes = () if found is None else found.notes
     return Built(
-        router, settings, decides.profile, retriever, notes, decides.critic, caches, counts
+        router,
+        settings,
+        decides.profile,
+        retriever,
+        notes,
+        decides.critic,
+        caches,
+        counts,
+        history,
+        audit,
+        build_monitor_store(settings, around) if decides.certificate is not None else None,
+        decides.gate,
     )
 
 
 def _critic(settings: Settings, decides: BuiltPolicy, caches: Caches) -> CriticService | None:
     if decides.critic is None:
         return None
-    return caches.critic(serve_critic(decides.critic, settings.critic))
+    return serve_critic(decides.critic, settings.critic, caches)
+
+
+def _deciding(settings: Settings, decides: BuiltPolicy) -> Policy:
+    passes = settings.policy.tool_calls == "pass"
+    return ToolPassingPolicy(decides.policy) if passes else decides.policy
 
 
 def _decider(settings: Settings, decides: BuiltPolicy) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from ..policies.fallback import FallbackPolicy
 from ..policies.profile import Profile, load_profile
+from ..policies.revocable import PromiseGate, RevocablePolicy
 from ..policies.threshold import ThresholdPolicy, threshold_rules
 from ..router.assessing import BareAssessor
 from ..router.critic.critics import Critic
@@ -31,7 +32,8 @@ __all__ = ["BuiltPolicy", "build_policy", "signal_fingerprint"]
 class BuiltPolicy:
     """Estimators with their comparers, policy and calibrators, and the profile these came from.
 
-    `fallback` names those of the estimators that stand in for the others.
+    `fallback` names those of the estimators that stand in for the others. `gate` closes the gates
+    of a certified policy.
     """
 
     free: tuple[Estimator, ...]
@@ -42,6 +44,7 @@ class BuiltPolicy:
     comparers: Mapping[CompareKind, Comparer] = field(default_factory=dict)
     critic: Critic | None = None
     fallback: tuple[str, ...] = ()
+    gate: PromiseGate | None = None
 
     @property
     def critiques(self) -> bool:
@@ -74,8 +77,12 @@ def build_policy(settings: Settings, around: Surroundings) -> BuiltPolicy:
         if stand_ins:
             check_stand_ins(profile, stand_ins)
             judge = FallbackPolicy(judge, stand_ins, {}, _critics(free))
+        gate = None
+        if profile.certificate is not None:
+            gate = PromiseGate()
+            judge = RevocablePolicy(judge, gate, names)
         return BuiltPolicy(
-            free, buyable, judge, profile.assessor(), profile, comparers, critic, stand_ins
+            free, buyable, judge, profile.assessor(), profile, comparers, critic, stand_ins, gate
         )
     if policy.thresholds is None:
         raise ConfigurationError(

@@ -15,7 +15,7 @@ from .comparing import located_encoder
 from .places import Surroundings
 from .settings import RetrievalSettings, Settings
 
-__all__ = ["DocumentSearch", "NoSearch", "build_retriever", "find_retriever"]
+__all__ = ["CallerSearch", "DocumentSearch", "NoSearch", "build_retriever", "find_retriever"]
 
 
 class DocumentSearch(Protocol):
@@ -59,6 +59,22 @@ class NoSearch:
         raise StoreError(self.reason)
 
 
+@dataclass(frozen=True, slots=True)
+class CallerSearch:
+    """Stands for an application that searches itself: what decides knows that it can be done."""
+
+    fingerprint: str = "caller"
+    size: int | None = None
+    notes: tuple[str, ...] = ()
+
+    async def search(self, query: str, k: int) -> Sequence[Passage]:
+        """Raises StoreError."""
+        raise StoreError(
+            "retrieval.caller: the application searches itself; use this deployment to judge "
+            "drafts, or name documents under retrieval.docs"
+        )
+
+
 def find_retriever(settings: Settings, around: Surroundings) -> DocumentSearch | None:
     """As `build_retriever`, but an index or a store that fails is no reason not to answer."""
     try:
@@ -79,6 +95,8 @@ def build_retriever(settings: Settings, around: Surroundings) -> DocumentSearch 
     given = settings.retrieval
     if not given.enabled:
         return None
+    if given.caller:
+        return CallerSearch()
     if given.langchain is not None:
         return _langchain(given.langchain)
     if given.encoder is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import tomllib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from reprlib import repr as shown
 from typing import Annotated, Any, Literal
@@ -17,23 +18,29 @@ from pydantic import (
     ValidationError,
 )
 
+from ..adapters.public_url import public_url
 from ..router.budget import Price
 from ..router.errors import ConfigurationError
+from .environment import with_environment
 from .prompter import PromptStyle
 
 __all__ = [
+    "AuditSettings",
     "BudgetSettings",
     "CacheSettings",
     "ComparisonSettings",
     "CorrectiveSettings",
     "CriticSettings",
     "HistorySettings",
+    "KeySettings",
     "PolicySettings",
     "PriceSettings",
     "ResilienceSettings",
     "RetrievalSettings",
+    "ServeSettings",
     "Settings",
     "SignalSettings",
+    "TelemetrySettings",
     "TierSettings",
     "load_settings",
     "parse_settings",
@@ -67,12 +74,21 @@ def _bounds(given: Any) -> float | tuple[float, ...]:
 Bounds = Annotated[float | tuple[float, ...], PlainValidator(_bounds)]
 Tokens = Annotated[int, Field(ge=1, le=1 << 24)]
 
+_URLS = ("base_url", "url")
+"""Fields that may hold a password, which nothing that is shown does."""
+
 _PER = {"per_1m_tokens": 1e6, "per_1k_tokens": 1e3, "per_token": 1.0}
 
 
 class _Part(BaseModel):
     # Strict: TOML tells numbers, texts and booleans apart, so a price of true is a mistake.
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    # What was given may hold a password, and pydantic's own errors would quote it.
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        for name, value in super().__repr_args__():
+            is_url = name in _URLS and isinstance(value, str)
+            yield name, public_url(value) if is_url else value
 
 
 class PriceSettings(_Part):
@@ -91,7 +107,8 @@ class TierSettings(_Part):
     """One model: `local:NAME`, `local:/path/to.gguf`, `openai:MODEL` with a `base_url`,
     `langchain:package.module:name` or `transformers:NAME_OR_PATH`.
 
-    `options` are arguments of a LangChain class, or `device` and `dtype` for transformers.
+    `options` are arguments of a LangChain class, or `device` and `dtype` for transformers. A stream
+    of an `openai:` tier may be silent for `idle_timeout_s`, its answer `max_body_bytes` long.
     """
 
     name: Name
@@ -103,7 +120,9 @@ class TierSettings(_Part):
     base_url: Name | None = None
     api_key_env: Name | None = None
     latency_s: Amount = 0.0
-    options: dict[Name, Any] = Field(default_factory=dict)
+    options: dict[Name, Any] = Field(default_factory=dict, repr=False)
+    idle_timeout_s: Annotated[float, Field(gt=0.0, allow_inf_nan=False)] | None = None
+    max_body_bytes: Annotated[int, Field(ge=1024)] | None = None
 
     @property
     def style(self) -> PromptStyle:
@@ -142,13 +161,20 @@ class ComparisonSettings(_Part):
 
 
 class CriticSettings(_Part):
-    """The local critic: `default`, the one that ships, or the folder of a trained one."""
+    """The local critic: `default`, the one that ships, or the folder of a trained one.
+
+    `drift` is what becomes of it once the states that it is shown are not like those that it was
+    fitted on: runs say so, it judges no more, or nobody looks. `drift_level` is the probability
+    that this is ever a false alarm.
+    """
 
     model: Name | None = None
     device: Annotated[str, Field(pattern=r"^(cpu|cuda(:\d+)?|mps)$")] | None = None
     max_batch: Annotated[int, Field(ge=1, le=1024)] = 16
     window_ms: Annotated[float, Field(ge=0.0, le=1000.0)] = 2.0
     latency_s: Amount = 0.0
+    drift: Literal["say", "refuse", "off"] = "say"
+    drift_level: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.01
 
 
 class PolicySettings(_Part):
@@ -158,12 +184,15 @@ class PolicySettings(_Part):
     With thresholds, `floor` is how sure the best attempt must be to be served where nothing is left
     to try; without it the run abstains. Thresholds of one signal say nothing of another: those of
     `signals.fallback` stand under `fallback`, one for all tiers or by tier name.
+
+    `tool_calls = "pass"` hands calls of tools over, ungated, that no signal can judge.
     """
 
     profile: Name | None = None
     thresholds: dict[Name, Bounds] | None = None
     floor: Share | None = None
     fallback: dict[Name, Share | dict[Name, Share]] | None = None
+    tool_calls: Literal["judge", "pass"] = "judge"
 
 
 class BudgetSettings(_Part):
@@ -188,7 +217,8 @@ class RetrievalSettings(_Part):
     """`docs` is a folder; absent, the standard library's own documentation is searched.
 
     With `encoder` passages are found by meaning, too; `langchain` names a retriever that takes the
-    place of both, as `package.module:name`.
+    place of both, as `package.module:name`. With `caller` it is the application that searches: a
+    decision may be to retrieve, and nothing here can.
     """
 
     enabled: bool = True
@@ -196,6 +226,7 @@ class RetrievalSettings(_Part):
     encoder: Name | None = None
     device: Annotated[str, Field(pattern=r"^(cpu|cuda(:\d+)?|mps)$")] | None = None
     langchain: Name | None = None
+    caller: bool = False
     k: Annotated[int, Field(ge=1, le=50)] = 3
     queries: Literal["question", "rationale", "model"] = "model"
     stop_unchanged: bool | None = None
@@ -246,6 +277,73 @@ class ResilienceSettings(_Part):
     hedge: bool = False
 
 
+class AuditSettings(_Part):
+    """Which share of the traffic is drawn for labels, each draw with its propensity noted.
+
+    `share` is of served answers, 0 draws nothing; `escalated_share` is of drafts that were not good
+    enough, `abstained_share` of the best ones of abstentions. `secret_env` names the variable with
+    the key of the draws; without it each process has one of its own.
+    """
+
+    share: Share = 0.05
+    escalated_share: Share = 0.0
+    abstained_share: Share = 0.0
+    pi_min: Annotated[float, Field(gt=0.0, le=1.0)] = 0.01
+    secret_env: Name | None = None
+
+
+class KeySettings(_Part):
+    """One bearer key of the service, whose it is, and what may be done with it.
+
+    Either its SHA-256 is given or the environment variable `key_env` holds the key itself.
+    `requests_per_minute` may also come at once; `max_cost` is a bound of each request.
+    """
+
+    name: Name
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+    key_env: Name | None = None
+    tenant: Name
+    requests_per_minute: Annotated[float, Field(gt=0.0, allow_inf_nan=False)] | None = None
+    max_cost: Amount | None = None
+
+
+class ServeSettings(_Part):
+    """The HTTP service. Without keys it listens on loopback alone.
+
+    `models` are the names that clients may ask for. An abstention is an answer with `abstain_text`,
+    or an HTTP error; so is a run for which no tier could be reached. `interrupted` says what
+    becomes of a repeated Idempotency-Key whose first request died with its process.
+    """
+
+    host: Name = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 8080
+    models: Annotated[Names, Field(min_length=1)] = ("surefoot",)
+    keys: Annotated[tuple[KeySettings, ...], Field(strict=False)] = ()
+    abstain: Literal["answer", "error"] = "answer"
+    abstain_text: Name = "I do not know."
+    unreachable: Literal["error", "abstain"] = "error"
+    deadline_s: Annotated[float, Field(gt=0.0, allow_inf_nan=False)] = 30.0
+    max_deadline_s: Annotated[float, Field(gt=0.0, allow_inf_nan=False)] = 300.0
+    max_body_bytes: Annotated[int, Field(ge=1024)] = 4 * 2**20
+    max_in_flight: Annotated[int, Field(ge=1)] = 64
+    max_waiting: Annotated[int, Field(ge=0)] = 16
+    drain_s: Annotated[float, Field(ge=0.0, le=3600.0)] = 25.0
+    idempotency_s: Annotated[float, Field(gt=0.0, allow_inf_nan=False)] = 86400.0
+    interrupted: Literal["again", "refuse"] = "again"
+    log: Literal["text", "json"] = "text"
+
+
+class TelemetrySettings(_Part):
+    """Traces of runs; `otlp` sends them to where OTEL_EXPORTER_OTLP_ENDPOINT says.
+
+    `content` writes questions, drafts and answers into them as well.
+    """
+
+    traces: Literal["none", "otlp"] = "none"
+    content: bool = False
+    service: Name = "surefoot"
+
+
 class Settings(_Part):
     """A whole deployment."""
 
@@ -259,10 +357,16 @@ class Settings(_Part):
     history: HistorySettings = HistorySettings()
     cache: CacheSettings = CacheSettings()
     resilience: ResilienceSettings = ResilienceSettings()
+    audit: AuditSettings = AuditSettings()
+    serve: ServeSettings = ServeSettings()
+    telemetry: TelemetrySettings = TelemetrySettings()
 
 
-def load_settings(path: Path) -> Settings:
+def load_settings(path: Path, environment: Mapping[str, str] | None = None) -> Settings:
     """Read and check a TOML file.
+
+    Args:
+        environment: whose variables stand over the file's values (see `with_environment`).
 
     Raises:
         ConfigurationError: names the file and the field.
@@ -271,16 +375,20 @@ def load_settings(path: Path) -> Settings:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{path}: cannot be read: {error}") from error
-    return parse_settings(text, str(path))
+    return parse_settings(text, str(path), environment)
 
 
-def parse_settings(text: str, source: str = "configuration") -> Settings:
+def parse_settings(
+    text: str, source: str = "configuration", environment: Mapping[str, str] | None = None
+) -> Settings:
     """Check TOML text; `source` names it in errors. Raises as `load_settings`."""
     try:
         data = tomllib.loads(text)
     except (ValueError, RecursionError) as error:
         # Not only TOMLDecodeError: a number of thousands of digits, or arrays nested too deep.
         raise ConfigurationError(f"{source}: not TOML: {error}") from error
+    if environment is not None:
+        data = with_environment(data, environment)
     try:
         settings = Settings.model_validate(data)
     except ValidationError as error:
@@ -303,6 +411,7 @@ def _check_names(settings: Settings, source: str) -> None:
         message = f"{corrective.discard} is above what is accepted, {corrective.accept}"
         raise _wrong(source, "retrieval.corrective.discard", message)
     _check_fallback(settings, names, source)
+    _check_keys(settings.serve, source)
     thresholds = settings.policy.thresholds
     if thresholds is None:
         if settings.policy.floor is not None:
@@ -344,7 +453,24 @@ def _check_fallback(settings: Settings, tiers: list[str], source: str) -> None:
             raise _wrong(source, f"policy.fallback.{name}", message)
 
 
+def _check_keys(serve: ServeSettings, source: str) -> None:
+    for number, key in enumerate(serve.keys):
+        if (key.sha256 is None) == (key.key_env is None):
+            message = (
+                "expected the key's SHA-256, or key_env, which names the variable with the key"
+            )
+            raise _wrong(source, f"serve.keys.{number}.sha256", message)
+        for field in ("name", "sha256", "key_env"):
+            given = getattr(key, field)
+            if given and any(getattr(one, field) == given for one in serve.keys[:number]):
+                message = "two keys share it; each has a name and a secret of its own"
+                raise _wrong(source, f"serve.keys.{number}.{field}", message)
+
+
 def _check_retrieval(given: RetrievalSettings, source: str) -> None:
+    if given.caller and (given.docs or given.encoder or given.langchain):
+        message = "the application searches itself; leave out docs, encoder and langchain"
+        raise _wrong(source, "retrieval.caller", message)
     for key in ("docs", "encoder"):
         if given.langchain is not None and getattr(given, key) is not None:
             message = f"retrieval.langchain takes the place of {key}; give one of the two"
@@ -364,16 +490,25 @@ def _configuration_error(error: ValidationError, source: str) -> ConfigurationEr
     first = min(faults, key=lambda fault: fault["type"] != "extra_forbidden")
     parts = [str(part) for part in first["loc"] if part not in _NO_KEYS]
     message = first["msg"].removeprefix("Value error, ")
-    message = f"{message[:1].lower()}{message[1:]}, got {shown(first['input'])}"
+    message = f"{message[:1].lower()}{message[1:]}, got {_shown(first['input'])}"
     if first["type"] == "extra_forbidden":
         message = f"unknown key{_nearest(parts[-1], _known_keys(parts[:-1]))}"
     elif first["type"] == "missing":
         message = "is missing"
     elif first["type"] == "model_type":
-        message = f"expected a table, got {shown(first['input'])}"
+        message = f"expected a table, got {_shown(first['input'])}"
     if parts[-1:] == ["price"]:
         message += '; give { input = ..., output = ..., unit = "per_1m_tokens" } or "unknown"'
     return _wrong(source, ".".join(parts), message)
+
+
+def _shown(given: Any) -> str:
+    """What was found instead; a URL in it may hold a password."""
+    if isinstance(given, str) and "://" in given:
+        return shown(public_url(given))
+    if isinstance(given, dict | list) and "://" in str(given):
+        return "a table" if isinstance(given, dict) else "an array"
+    return shown(given)
 
 
 _NO_KEYS = ("PriceSettings", "literal['unknown']", "[key]")
@@ -392,6 +527,10 @@ _PARTS: dict[str, type[_Part]] = {
     "history": HistorySettings,
     "cache": CacheSettings,
     "resilience": ResilienceSettings,
+    "audit": AuditSettings,
+    "serve": ServeSettings,
+    "telemetry": TelemetrySettings,
+    "keys": KeySettings,
 }
 
 

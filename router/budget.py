@@ -55,13 +55,19 @@ NOTHING = Forecast()
 
 @dataclass(slots=True)
 class Spend:
-    """What a run has used so far. It lives in the run's state and only grows."""
+    """What a run has used so far. It lives in the run's state and only grows.
+
+    Attributes:
+        tokens: input and output tokens.
+        tokens_out: those of them that models wrote.
+    """
 
     cost: float = 0.0
     elapsed_s: float = 0.0
     calls: int = 0
     tokens: int = 0
     rounds: int = 0
+    tokens_out: int = 0
 
 
 @dataclass(frozen=True, slots=True)

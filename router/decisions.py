@@ -193,6 +193,7 @@ class Result:
         certificate: name of the certificate that vouches for the answer, None where none does.
         queries: what was searched for, oldest first.
         found_in: per passage, the search that found it, from 1.
+        tokens_out: those of the tokens that models wrote, over all attempts.
     """
 
     run_id: str
@@ -218,3 +219,4 @@ class Result:
     gated: bool = False
     queries: tuple[str, ...] = ()
     found_in: tuple[int, ...] = ()
+    tokens_out: int = 0

@@ -10,6 +10,7 @@
     ├── UsageError                  the caller: bad question, bad file, bad argument
     │   ├── ContextTooLong          no configured tier can take the question
     │   └── BadInput                a file's line or field is wrong; names file, line and field
+    ├── Abstained                   nothing failed: no answer was good enough; for doors that raise
     └── RunError                    the world: retried, degraded or abstained on
         ├── UpstreamError           a model or retriever did not deliver
         │   ├── UpstreamMalformed   it answered with something that is no answer
@@ -34,6 +35,7 @@ from __future__ import annotations
 from typing import Literal
 
 __all__ = [
+    "Abstained",
     "BadInput",
     "CircuitOpen",
     "ConfigurationError",
@@ -120,6 +122,10 @@ class BadInput(UsageError):
         self.file = file
         self.line = line
         self.field = field
+
+
+class Abstained(SurefootError):
+    """No answer was good enough to be served, and the caller wants that as an error."""
 
 
 class RunError(SurefootError):

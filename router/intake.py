@@ -79,6 +79,8 @@ def charge(spend: Spend, reply: Reply) -> None:
         spend.calls += reply.calls
     if reply.tokens > 0:
         spend.tokens += reply.tokens
+    if reply.tokens_out > 0:
+        spend.tokens_out += reply.tokens_out
 
 
 def take(
@@ -235,6 +237,8 @@ def _take_verdict(
         state.no_verdict = f"{outcome.kind}: {outcome.message}"
         state.degraded.append(f"critic: {state.no_verdict}")
         return
+    assert isinstance(outcome, Critiqued)
+    state.degraded += [words for words in outcome.degraded if words not in state.degraded]
     attempt = state.attempts[state.current]
     evidence[attempt.id] = with_outcome(evidence_of(state, evidence, attempt), request, outcome)
 

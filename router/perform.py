@@ -10,7 +10,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -156,6 +156,7 @@ class Performer:
         rounds: prompts of the questions that are put to a model beside its drafts.
         fingerprint: of models, prompts, policy and documents; a repeat must agree on it.
         policy_id: of the profile that decides, for records only.
+        may_repeat: whether an equal question may be answered from the history at the moment.
         now: the wall clock, for records only.
     """
 
@@ -174,6 +175,7 @@ class Performer:
         rounds: RoundPrompter | None = None,
         fingerprint: str = "",
         policy_id: str | None = None,
+        may_repeat: Callable[[], bool] = lambda: True,
         now: Callable[[], str] = utc_now,
     ) -> None:
         self.plan = plan
@@ -189,6 +191,7 @@ class Performer:
         self._retriever = retriever
         self._sampling = sampling or Sampling()
         self._hidden = hidden_wanted((*plan.free, *plan.buyable))
+        self._may_repeat = may_repeat
         self._now = now
         self._resources: list[Closing] = []
 
@@ -293,8 +296,15 @@ class Performer:
         if plan.price is not None:
             cost = plan.price.of(completion.tokens_in, completion.tokens_out)
         degraded = tuple([f"tier {plan.name}: {words}" for words in completion.degraded])
-        tokens = completion.tokens_in + completion.tokens_out
-        return Reply(outcome, cost, calls=completion.calls, tokens=tokens, degraded=degraded)
+        written = completion.tokens_out
+        return Reply(
+            outcome,
+            cost,
+            calls=completion.calls,
+            tokens=completion.tokens_in + written,
+            degraded=degraded,
+            tokens_out=written,
+        )
 
     async def _ask(self, request: Ask, run: RunView) -> Reply:
         tier, prompt = request.tier, None
@@ -315,7 +325,9 @@ class Performer:
     async def _critique(self, request: Critique, run: RunView) -> Outcome:
         if self.critic is None:
             return Failure("unsupported", "no critic is configured; set critic.model")
-        return Critiqued(await self.critic.judge(_state(request, run.question)))
+        verdict = await self.critic.judge(_state(request, run.question))
+        degraded = self.critic.degraded if isinstance(self.critic, Degrading) else ()
+        return Critiqued(verdict, degraded)
 
     async def _compare(self, request: Compare, run: RunView) -> Outcome:
         comparer = self.comparers.get(request.kind)
@@ -343,9 +355,10 @@ class Performer:
         if self.history is None:
             return Failure("unsupported", "no history is configured")
         fingerprint = self._asked_under(run)
-        return await self.history.recall(
+        found = await self.history.recall(
             RecallQuery(session.tenant, session.thread, request.question, fingerprint)
         )
+        return found if self._may_repeat() else replace(found, repeat=None)
 
     def _asked_under(self, run: RunView) -> str:
         """What an earlier answer must agree on; a caller's own messages are a part of it."""

@@ -181,7 +181,7 @@ class Retriever(Protocol):
 
 @runtime_checkable
 class Degrading(Protocol):
-    """A retriever of several parts, which goes on where one of them fails."""
+    """A retriever or a critic that goes on where something is not as it should be."""
 
     @property
     def degraded(self) -> tuple[str, ...]:

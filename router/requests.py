@@ -219,9 +219,14 @@ class Retrieved:
 
 @dataclass(frozen=True, slots=True)
 class Critiqued:
-    """The critic's judgement."""
+    """The critic's judgement.
+
+    Attributes:
+        degraded: why it is worth less than it was made to be, in words.
+    """
 
     verdict: CriticVerdict
+    degraded: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,6 +257,7 @@ class Reply:
         elapsed_s: seconds since the previous reply (or the start), the loop's own time included.
         calls: model calls made, failed ones included.
         tokens: input and output tokens.
+        tokens_out: those of them that were written.
         degraded: what did not go as it should on the way, in words.
     """
 
@@ -261,6 +267,7 @@ class Reply:
     calls: int = 0
     tokens: int = 0
     degraded: tuple[str, ...] = ()
+    tokens_out: int = 0
 
 
 @dataclass(frozen=True, slots=True)

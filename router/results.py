@@ -48,6 +48,7 @@ def make_result(plan: Plan, state: RunState) -> Result:
         gated,
         tuple(state.queries),
         state.found_in,
+        spend.tokens_out,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from .errors import RunError
 from .evidence import Alternative, Evidence, FinishReason, Generation, Passage, Token, Turn
@@ -61,7 +61,7 @@ class FunctionModel:
         self.calls.append(call)
         generations = []
         for i in range(call.n):
-            answer = self._answer(_with_seed(call, call.seed + i))
+            answer = self._answer(replace(call, n=1, seed=call.seed + i))
             if isinstance(answer, RunError):
                 raise answer
             generation = says(answer) if isinstance(answer, str) else answer
@@ -82,12 +82,6 @@ class ScriptedModel(FunctionModel):
             raise ValueError("a scripted model needs at least one answer")
         script = list(answers)
         super().__init__(lambda call: script.pop(0) if len(script) > 1 else script[0])
-
-
-def _with_seed(call: ModelCall, seed: int) -> ModelCall:
-    return ModelCall(
-        call.prompt, call.max_tokens, call.temperature, 1, call.top_logprobs, seed, call.timeout_s
-    )
 
 
 def _prompt_words(prompt: Prompt) -> list[str]:

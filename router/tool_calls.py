@@ -10,7 +10,14 @@ from typing import Any
 from .evidence import Generation, Token, ToolCall
 from .signals import Unavailable
 
-__all__ = ["TRUNCATED", "argument_positions", "canonical_calls", "is_tool_call", "truncation"]
+__all__ = [
+    "TRUNCATED",
+    "argument_positions",
+    "canonical_calls",
+    "is_tool_call",
+    "truncation",
+    "value_spans",
+]
 
 TRUNCATED = Unavailable("truncated tool call")
 
@@ -79,7 +86,7 @@ def argument_positions(
         found = text.find(arguments, start)
         if found < 0:
             return Unavailable("logprobs do not cover the tool call")
-        for begin, end in _value_spans(arguments):
+        for begin, end in value_spans(arguments):
             wanted[found + begin : found + end] = b"\x01" * (end - begin)
         start = found + len(arguments)
     positions = []
@@ -92,7 +99,7 @@ def argument_positions(
     return positions
 
 
-def _value_spans(text: str) -> list[tuple[int, int]]:
+def value_spans(text: str) -> list[tuple[int, int]]:
     """Where the scalar values of valid JSON stand in it, strings without their quotes."""
     spans = []
     place = 0

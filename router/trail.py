@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -40,6 +41,7 @@ __all__ = [
     "describe_outcome",
     "describe_request",
     "entered_step",
+    "failure_kind",
     "opened_step",
     "plural",
 ]
@@ -72,6 +74,15 @@ def describe_request(request: Request) -> str:
 def describe_outcome(outcome: Outcome) -> str:
     """What came back; a failure names its kind."""
     return _OUTCOMES[type(outcome)](outcome)
+
+
+_FAILED = re.compile(r"failed \((\w+)\)")
+
+
+def failure_kind(step: TrailStep) -> str | None:
+    """The kind of failure that came back at a step (`RunError.kind`); None where none did."""
+    found = _FAILED.match(step.outcome)
+    return None if found is None else found[1]
 
 
 def _draft_words(outcome: Drafted) -> str:

@@ -33,7 +33,9 @@ from surefoot.router.errors import (
 from surefoot.router.perform import RunView, Session
 from surefoot.router.requests import Failure, Retrieve
 
+from ..adapters import scripted_upstream
 from ..adapters.scripted_upstream import running_upstream
+from ..faults.deployment import configuration
 from .test_settings import EXAMPLE
 
 TWO = """
@@ -352,3 +354,25 @@ def test_exactly_one_of_profile_and_thresholds(
         build_policy(settings, around)
     assert found.value.field == "policy"
     assert words in str(found.value)
+
+
+async def test_limits_of_an_endpoint_reach_its_adapter(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    long = scripted_upstream.changed(choices=[scripted_upstream.chat_choice(notes="x" * 2000)])
+    monkeypatch.setitem(scripted_upstream.BEHAVIORS, "long", long)
+    async with running_upstream() as upstream:
+        text = configuration(("small", "long", upstream.base_url), resilience="attempts = 1")
+        small = text.replace("context = 2048", "context = 2048\nmax_body_bytes = 1024")
+        places = Places(tmp_path / "cache", tmp_path / "data")
+        for given, calls in ((text, 1), (small, 0)):
+            built = build(parse_settings(given), Surroundings(tmp_path, places, {}))
+            result = await built.router.ask("Which city?")
+            await built.router.aclose()
+            assert (result.answer is not None) == bool(calls), result.reason
+    local = text.replace("openai:long", "local:smollm2-135m").replace(
+        "context = 2048", "context = 2048\nidle_timeout_s = 1.0"
+    )
+    with pytest.raises(ConfigurationError, match="idle_timeout_s") as caught:
+        build(parse_settings(local), Surroundings(tmp_path, places, {}))
+    assert caught.value.field == "tiers.small.idle_timeout_s"

@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -21,6 +22,7 @@ from langgraph.runtime import RunControl
 from langgraph.types import Command, interrupt
 
 from surefoot.adapters.history_memory import MemoryHistory
+from surefoot.adapters.history_sqlite import SqliteHistory
 from surefoot.graphs.drawing import LABELS, mermaid
 from surefoot.graphs.graph_state import NODES, RouterContext, result_of
 from surefoot.graphs.machine import build_graph
@@ -29,6 +31,7 @@ from surefoot.router.budget import Budget
 from surefoot.router.decisions import Action, Result
 from surefoot.router.errors import StoreError, UpstreamUnavailable, UsageError
 from surefoot.router.evidence import Alternative, Evidence, Generation, Token
+from surefoot.router.histories import Scope
 from surefoot.router.plan import RetrievalPlan
 from surefoot.router.protocols import Completion, History, ModelCall, OnTokens
 from surefoot.router.testing import says
@@ -364,6 +367,27 @@ def test_a_run_goes_on_in_another_process_by_sync_calls(tmp_path: Path) -> None:
     with SqliteSaver.from_conn_string(file) as saver:
         graph = asyncio.run(fresh(Setup((SURE,), LARGE, FACTS), checkpointer=saver))
         assert result_of(graph.invoke(None, THREAD)) == expected
+
+
+async def test_a_checkpointer_and_a_history_of_ones_choice_keep_their_own(tmp_path: Path) -> None:
+    """The checkpointer has the run's steps, the history its end; neither needs the other."""
+    history = SqliteHistory(tmp_path / "history.db")
+
+    async def opened() -> History:
+        return history
+
+    setup = replace(SEARCHING, history=opened)
+    async with AsyncSqliteSaver.from_conn_string(str(tmp_path / "checkpoints.db")) as saver:
+        graph = await fresh(setup, checkpointer=saver)
+        await graph.ainvoke(GIVEN, THREAD, interrupt_before=["finish"])
+        assert len(await history.runs("default", 9)) == 0, "a run that waits is not recorded"
+        result = result_of(await graph.ainvoke(None, THREAD))
+        (kept,) = await history.runs("default", 9)
+        assert kept.result.run_id == result.run_id
+        await history.erase(Scope("default"))
+        again = result_of((await graph.aget_state(THREAD)).values)
+        assert again == result, "what the history forgets, the checkpointer still has"
+    await history.aclose()
 
 
 async def resumed_before_assessing(**options: Any) -> Result:

@@ -103,7 +103,8 @@ async def test_a_draft_is_greedy_and_is_paid_for_by_the_token() -> None:
     reply = await perform(Draft(0, FOUND[:1], timeout_s=3.0), model, view=view)
     prompt = f"Hm?\nYes.\n{FOUND[0].text}\n{FRANCE}"
     words = len(prompt.split())
-    assert reply == Reply(Drafted(says("Paris it is")), 0.5 * words + 2.0 * 3, 0.0, 1, words + 3)
+    cost = 0.5 * words + 2.0 * 3
+    assert reply == Reply(Drafted(says("Paris it is")), cost, 0.0, 1, words + 3, tokens_out=3)
     (call,) = model.calls
     assert call.prompt.text == prompt
     assert (call.max_tokens, call.temperature, call.n, call.timeout_s) == (20, 0.0, 1, 3.0)
