@@ -22,6 +22,7 @@ __all__ = ["cli", "main"]
 _COMMANDS = {
     "ask": "one gated answer, with the decision trail",
     "chat": "the same, many turns, with history",
+    "serve": "an OpenAI-compatible service with gated answers",
     "decide": "what the policy would do with drafts that you already have",
     "score": "signals for recorded answers: one line of numbers for each",
     "estimators": "what can be read from an answer, what it needs and costs",
@@ -34,6 +35,8 @@ _COMMANDS = {
     "practice": "states for the critic, made by your own models and retriever",
     "critic": "train, recalibrate or evaluate the local critic",
     "history": "export, import, label or erase what is remembered",
+    "model-server": "a local model behind OpenAI's HTTP interface",
+    "observe": "what a gate that only watches would have done",
     "doctor": "what is configured, reachable and fitted",
 }
 _INTERRUPTED = 130

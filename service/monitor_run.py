@@ -20,11 +20,13 @@ if TYPE_CHECKING:
     from ..policies.outcomes import OutcomeTable
     from ..policies.profile import Profile
 
-__all__ = ["Asked", "run"]
+__all__ = ["Asked", "promise_of", "run"]
 
 _DAY_S = 86_400.0
 _REVOKED = 3
 _STATE = "monitor.db"
+_LEVEL = 0.05
+_MAX_AGE_DAYS = 90.0
 _SERVING = ("valid", "unverified", "stale")
 
 
@@ -90,10 +92,22 @@ async def _updated(
         await store.aclose()
 
 
-def _promise(asked: Asked, profile: Profile) -> Promise:
+def promise_of(
+    profile: Profile, file: str, level: float = _LEVEL, max_age_s: float = _MAX_AGE_DAYS * _DAY_S
+) -> Promise:
+    """What a profile's certificate promises, as a monitor watches it.
+
+    Args:
+        file: the profile's, for errors.
+        level: probability of ever taking back a promise that holds.
+        max_age_s: after so long a certificate is stale.
+
+    Raises:
+        BadInput: the profile has no certificate, or it has no date.
+    """
     from ..policies.monitor_evidence import Promise
 
-    certificate, file = profile.certificate, str(asked.profile)
+    certificate = profile.certificate
     if certificate is None:
         raise BadInput(
             "there is none, so no promise that could be watched: certify a profile "
@@ -107,10 +121,6 @@ def _promise(asked: Asked, profile: Profile) -> Promise:
             file=file,
             field="certificate.date",
         )
-    if not 0.0 < asked.level < 1.0:
-        raise UsageError(f"--level: expected a probability between 0 and 1, got {asked.level}")
-    if not asked.max_age_days > 0.0:
-        raise UsageError(f"--max-age-days: expected days above 0, got {asked.max_age_days}")
     try:
         certified_at = _seconds(certificate.date)
     except ValueError as error:
@@ -121,11 +131,19 @@ def _promise(asked: Asked, profile: Profile) -> Promise:
         target.kind,
         certificate.id,
         certified_at,
-        asked.level,
-        asked.max_age_days * _DAY_S,
+        level,
+        max_age_s,
         target.abstention_loss,
         tested_on=str(profile.fitted_on.get("sha256") or ""),
     )
+
+
+def _promise(asked: Asked, profile: Profile) -> Promise:
+    if not 0.0 < asked.level < 1.0:
+        raise UsageError(f"--level: expected a probability between 0 and 1, got {asked.level}")
+    if not asked.max_age_days > 0.0:
+        raise UsageError(f"--max-age-days: expected days above 0, got {asked.max_age_days}")
+    return promise_of(profile, str(asked.profile), asked.level, asked.max_age_days * _DAY_S)
 
 
 def _now(asked: Asked) -> float:

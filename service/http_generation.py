@@ -1,0 +1,258 @@
+"""The two endpoints that generate: chats and completions, in one go or as a stream.
+
+Nothing is decided here: the router decides, and this says it in OpenAI's words.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Generic, TypeVar
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+
+from ..adapters.idempotency import KeptAnswer, Slot, body_hash
+from ..router.callers import CallerRequest
+from ..router.decisions import Action, Result
+from ..router.drive import Answered
+from ..router.errors import (
+    CircuitOpen,
+    ContentRefused,
+    ContextOverflow,
+    DeadlineExceeded,
+    UpstreamRefused,
+    UsageError,
+)
+from ..router.perform import Session
+from ..router.trail import failure_kind
+from .http_answers import (
+    Reply,
+    Shape,
+    chat_document,
+    chat_events,
+    decision_headers,
+    surefoot_field,
+    text_document,
+    text_events,
+)
+from .http_auth import Caller
+from .http_bodies import ChatBody, CompletionBody, GenerationBody, parse_body
+from .http_errors import HttpError, error_response, of_usage
+from .http_gateway import Gateway, read_body, unless_left
+from .http_idempotency import idempotency_key
+from .http_marks import Mark
+from .http_requests import allowed_s, budget_within, chat_request, completion_request
+
+__all__ = ["CHAT", "COMPLETIONS", "Endpoint", "generate"]
+
+B = TypeVar("B", bound=GenerationBody)
+
+_ABSTAINED = "abstained"
+_OURS = ("content-length", "x-request-id")
+_JSON = {"content-type": "application/json"}
+_EVENTS = {
+    "content-type": "text/event-stream; charset=utf-8",
+    "cache-control": "no-cache",
+    "x-accel-buffering": "no",
+}
+_REFUSALS = {kind.kind for kind in (UpstreamRefused, ContentRefused, ContextOverflow)}
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint(Generic[B]):
+    """What is different between the endpoints.
+
+    Attributes:
+        body: what a request holds.
+        asked: what the router is shown of it.
+        candidates: per token that are wanted back; None for no logprobs.
+        document, events: the answer, in one go or as a stream.
+    """
+
+    path: str
+    body: type[B]
+    asked: Callable[[B], CallerRequest]
+    candidates: Callable[[B], int | None]
+    document: Callable[[Reply, Shape, Mapping[str, Any]], dict[str, Any]]
+    events: Callable[[Reply, Shape, Mapping[str, Any]], bytes]
+
+
+def _chat_candidates(body: ChatBody) -> int | None:
+    return (body.top_logprobs or 0) if body.logprobs else None
+
+
+def _text_candidates(body: CompletionBody) -> int | None:
+    return body.logprobs
+
+
+CHAT = Endpoint(
+    "/v1/chat/completions", ChatBody, chat_request, _chat_candidates, chat_document, chat_events
+)
+COMPLETIONS = Endpoint(
+    "/v1/completions",
+    CompletionBody,
+    completion_request,
+    _text_candidates,
+    text_document,
+    text_events,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request that was understood, and how long it may take, from its arrival on."""
+
+    caller: Caller
+    mark: Mark
+    body: GenerationBody
+    request: CallerRequest
+    allowed_s: float
+    headers: Mapping[str, str]
+
+
+async def generate(gateway: Gateway, request: Request, endpoint: Endpoint[Any]) -> Response:
+    """Answer one request.
+
+    Raises:
+        HttpError: it is refused, or could not be served.
+        ClientDisconnect: the client left, and the upstream call with it.
+    """
+    caller, mark = gateway.welcome(request, endpoint.path)
+    gateway.admit(caller)
+    allowed = allowed_s(request.headers, gateway.settings)
+    data = await read_body(request, gateway.settings.max_body_bytes, allowed)
+    body = parse_body(endpoint.body, data)
+    check_model(gateway, body.model)
+    asked = Asked(caller, mark, body, endpoint.asked(body), allowed, request.headers)
+    key = idempotency_key(request.headers.get("idempotency-key"))
+    if key is None:
+        answered = await unless_left(request.receive, _answered(gateway, asked))
+        return _response(gateway, endpoint, asked, answered)
+    slot, digest = Slot(caller.tenant, key), body_hash(endpoint.path, data)
+    return await unless_left(request.receive, _once(gateway, endpoint, asked, slot, digest))
+
+
+async def _once(
+    gateway: Gateway, endpoint: Endpoint[Any], asked: Asked, slot: Slot, digest: bytes
+) -> Response:
+    async def work(run_id: str) -> KeptAnswer:
+        asked.mark.run_id = run_id
+        return _kept(_settled(gateway, endpoint, asked, await _answered(gateway, asked)))
+
+    try:
+        async with asyncio.timeout(_left_s(gateway, asked)) as patience:
+            kept, is_old = await gateway.idempotency.once(slot, digest, asked.mark.run_id, work)
+    except TimeoutError as error:
+        if not patience.expired():
+            raise
+        raise HttpError(
+            504, "deadline_exceeded", "the request with this Idempotency-Key is still under way"
+        ) from error
+    headers = {**dict(kept.headers), **({"idempotent-replayed": "true"} if is_old else {})}
+    return Response(kept.body, kept.status, headers)
+
+
+def _settled(
+    gateway: Gateway, endpoint: Endpoint[Any], asked: Asked, answered: Answered
+) -> Response:
+    """Abstentions are kept whatever they look like; what could not be reached is not."""
+    try:
+        return _response(gateway, endpoint, asked, answered)
+    except HttpError as error:
+        if error.code != _ABSTAINED:
+            raise
+        return error_response(error)
+
+
+def _kept(response: Response) -> KeptAnswer:
+    headers = tuple((name, text) for name, text in response.headers.items() if name not in _OURS)
+    return KeptAnswer(response.status_code, headers, bytes(response.body))
+
+
+def check_model(gateway: Gateway, name: str) -> None:
+    """Raises HttpError (404) where the service has no model of that name."""
+    known = gateway.settings.models
+    if name not in known:
+        message = f"there is no model {name[:80]!r} here; there is {', '.join(known)}"
+        raise HttpError(404, "model_not_found", message, param="model")
+
+
+async def _answered(gateway: Gateway, asked: Asked) -> Answered:
+    mark = asked.mark
+    async with gateway.admission.place(_left_s(gateway, asked)):
+        router = gateway.built.router
+        budget = budget_within(
+            router.plan.budget, _left_s(gateway, asked), asked.caller, asked.body.surefoot
+        )
+        try:
+            answered = await router.respond(
+                asked.request,
+                session=Session(asked.caller.tenant, user=asked.body.user),
+                budget=budget,
+                run_id=mark.run_id,
+            )
+        except UsageError as error:
+            raise of_usage(error) from error
+    gateway.ended(
+        asked.caller.tenant,
+        mark.request_id,
+        answered.result,
+        model=asked.body.model,
+        headers=asked.headers,
+    )
+    return _remarked(gateway, answered)
+
+
+def _remarked(gateway: Gateway, answered: Answered) -> Answered:
+    """Without a certificate that does not hold at the moment, and with words that say so."""
+    remark, result = gateway.monitor.remark, answered.result
+    if remark is None or (result.certificate is None and not gateway.monitor.has_closed):
+        return answered
+    result = replace(result, certificate=None, degraded=(*result.degraded, remark))
+    return replace(answered, result=result)
+
+
+def _left_s(gateway: Gateway, asked: Asked) -> float:
+    left = asked.allowed_s - (gateway.clock() - asked.mark.began)
+    if left <= 0.0:
+        raise HttpError(504, "deadline_exceeded", "the request's time was up before its turn came")
+    return left
+
+
+def _response(
+    gateway: Gateway, endpoint: Endpoint[Any], asked: Asked, answered: Answered
+) -> Response:
+    result, settings, body = answered.result, gateway.settings, asked.body
+    if result.action is Action.ABSTAIN:
+        failure = _failure(gateway, result)
+        if failure is not None and settings.unreachable == "error":
+            raise failure
+        if settings.abstain == "error":
+            raise HttpError(422, _ABSTAINED, result.reason)
+    text = settings.abstain_text if result.answer is None else result.answer
+    reply = Reply(answered, body.model, text, int(gateway.now()))
+    wanted = body.surefoot.trail
+    shape = Shape(body.n or 1, endpoint.candidates(body), body.wants_usage)
+    decision = surefoot_field(result, gateway.built.names, trail=wanted)
+    headers = decision_headers(result)
+    if body.stream:
+        return Response(endpoint.events(reply, shape, decision), headers={**_EVENTS, **headers})
+    document = orjson.dumps(endpoint.document(reply, shape, decision))
+    return Response(document, headers={**_JSON, **headers})
+
+
+def _failure(gateway: Gateway, result: Result) -> HttpError | None:
+    """What the world did, where no tier wrote anything at all; None for a considered abstention."""
+    kinds = {kind for step in result.trail if (kind := failure_kind(step)) is not None}
+    if result.attempts or not kinds:
+        return None
+    if DeadlineExceeded.kind in kinds:
+        return HttpError(504, "deadline_exceeded", result.reason)
+    if kinds <= _REFUSALS:
+        return HttpError(400, "upstream_refused", result.reason)
+    patience = gateway.built.settings.resilience.open_s if CircuitOpen.kind in kinds else 1.0
+    return HttpError(503, "upstream_unavailable", result.reason, retry_after_s=math.ceil(patience))

@@ -1,0 +1,114 @@
+"""The service's numbers, as Prometheus reads them. No label ever holds an id or a user."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from ..router.decisions import Result
+from ..router.trail import failure_kind
+
+if TYPE_CHECKING:
+    from ..graphs.config import Built
+
+__all__ = ["Metrics"]
+
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+_SHARES = tuple(tenth / 10 for tenth in range(1, 11))
+_ASKED = ("draft", "sample", "ask")
+
+
+class Metrics:
+    """Counters of one service, in a registry of its own."""
+
+    def __init__(self, built: Built, idempotency: Mapping[str, int]) -> None:
+        self._registry = CollectorRegistry()
+        self._tiers = built.names
+        where = self._registry
+        self.requests = Counter(
+            "surefoot_requests", "Requests", ("route", "outcome"), registry=where
+        )
+        self.duration = Histogram(
+            "surefoot_request_duration_seconds", "Whole requests", buckets=_SECONDS, registry=where
+        )
+        self.in_flight = Gauge("surefoot_inflight_requests", "Requests under way", registry=where)
+        self.shed = Counter("surefoot_shed", "Requests turned away", ("reason",), registry=where)
+        self.feedback = Counter(
+            "surefoot_feedback", "What people said", ("verdict", "new"), registry=where
+        )
+        self.audits = Counter("surefoot_audits", "Draws", ("drawn",), registry=where)
+        self._decisions = Counter(
+            "surefoot_decisions", "How runs ended", ("action", "tier"), registry=where
+        )
+        self._confidence = Histogram(
+            "surefoot_confidence", "Of served answers", buckets=_SHARES, registry=where
+        )
+        self._degraded = Counter(
+            "surefoot_degraded", "Runs in which something did not work", registry=where
+        )
+        self._attempts = Counter(
+            "surefoot_upstream_attempts", "Requests to tiers", ("tier", "result"), registry=where
+        )
+        self._cost = Counter(
+            "surefoot_cost_usd", "In the deployment's currency", ("tier",), registry=where
+        )
+        self._stages = Histogram(
+            "surefoot_stage_duration_seconds", "Steps", ("stage",), buckets=_SECONDS, registry=where
+        )
+        where.register(_Counted(built, idempotency))
+
+    def note(self, result: Result) -> None:
+        """Count a run that has ended."""
+        tier = "" if result.tier is None else self._tiers[result.tier]
+        self._decisions.labels(result.action.value, tier).inc()
+        if result.confidence is not None:
+            self._confidence.observe(result.confidence)
+        if result.degraded:
+            self._degraded.inc()
+        for step in result.trail:
+            stage = step.request.partition(" ")[0]
+            self._stages.labels(stage).observe(step.elapsed_s)
+            if step.tier is not None and stage in _ASKED:
+                name = self._tiers[step.tier]
+                self._attempts.labels(name, failure_kind(step) or "ok").inc()
+                self._cost.labels(name).inc(max(0.0, step.cost or 0.0))
+
+    def text(self) -> bytes:
+        """All of it in Prometheus' text format."""
+        return generate_latest(self._registry)
+
+
+class _Counted(Collector):
+    """What the parts of a deployment count themselves, read when somebody looks."""
+
+    def __init__(self, built: Built, idempotency: Mapping[str, int]) -> None:
+        self._built = built
+        self._idempotency = idempotency
+
+    def collect(self) -> Iterator[Metric]:
+        """The families."""
+        tiers = CounterMetricFamily(
+            "surefoot_tier_events", "What happened to calls of tiers", labels=("tier", "event")
+        )
+        for name, counts in self._built.tier_counts.items():
+            for event, count in counts.items():
+                tiers.add_metric((name, event), count)
+        yield tiers
+        caches = CounterMetricFamily(
+            "surefoot_cache_requests", "What the cache had", labels=("cache", "result")
+        )
+        found = self._built.caches
+        if found is not None and found.exact is not None:
+            for event, count in found.exact.counts.items():
+                caches.add_metric(("exact", event), count)
+        yield caches
+        keys = CounterMetricFamily(
+            "surefoot_idempotency", "What became of requests with a key", labels=("result",)
+        )
+        for event, count in self._idempotency.items():
+            keys.add_metric((event,), count)
+        yield keys
