@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import math
 import statistics
 import time
+from collections.abc import Iterator
+
+import pytest
 
 from surefoot.adapters.critic_serving import BatchingCritic
 from surefoot.adapters.critics import default_critic
@@ -16,6 +21,15 @@ PASSAGES = tuple(
     Passage(f"p{n}", f"City {n}", f"City {n} lies on river {n}, and its mayor is Anna {n}. " * 8, n)
     for n in range(8)
 )
+
+
+@pytest.fixture(autouse=True)
+def only_what_is_made_here_is_collected() -> Iterator[None]:
+    """What thousands of earlier tests left takes the collector seconds, in which nothing runs."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 async def lags(until: asyncio.Event) -> list[float]:
@@ -36,7 +50,10 @@ def states(count: int) -> list[CriticState]:
 
 
 async def late_at_p99(critic: BatchingCritic) -> float:
-    """Seconds by which the loop is late while two seconds of states are judged."""
+    """Seconds by which the loop is late while two seconds of states are judged.
+
+    Infinity where it came back so seldom that there is no such percentile.
+    """
     done = asyncio.Event()
     watch = asyncio.create_task(lags(done))
     began = time.perf_counter()
@@ -44,8 +61,7 @@ async def late_at_p99(critic: BatchingCritic) -> float:
         await asyncio.gather(*(critic.judge(state) for state in states(32)))
     done.set()
     found = await watch
-    assert len(found) > 100
-    return statistics.quantiles(found, n=100)[98]
+    return statistics.quantiles(found, n=100)[98] if len(found) > 100 else math.inf
 
 
 async def test_the_loop_is_free_while_the_critic_works() -> None:
