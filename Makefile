@@ -27,7 +27,7 @@ BIN := $(VENV)/bin
 TEST_BIN := $(TEST_VENV)/bin
 
 DEFAULTS := graphs/defaults
-EXTRAS := critic,semantic,transformers,local,fit,pdf,dev
+EXTRAS := agents,critic,semantic,transformers,local,fit,pdf,serve,otel,dev
 FOLDERS := router policies adapters graphs service
 SOURCES := __init__.py py.typed LICENSE README.md pyproject.toml \
   $(shell find $(FOLDERS) -type f -not -name '*.pyc')
@@ -41,7 +41,7 @@ say = @printf '==> %s\n'
 .NOTPARALLEL:
 # Made by pattern rules on the way to something else: make would remove them when done.
 .PRECIOUS: %/.done-venv %/.done-torch %/.done-weights %/.done-encoder
-.PHONY: help dev demo test test-fast test-wheel lint fmt type bench record fit critic docs clean distclean
+.PHONY: help dev demo test test-fast test-wheel lint fmt type bench record fit critic docs site clean distclean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -102,8 +102,12 @@ critic: $(VENV)/.done-dev ## train the critic that ships, from the recorded stat
 docs: $(VENV)/.done-dev ## run every snippet of README.md and docs/
 	@$(BIN)/pytest tests/test_docs.py $(ARGS)
 
+# mkdocstrings finds the package by a link called surefoot, as mypy does.
+site: $(VENV)/.done-dev $(VENV)/src/surefoot ## build the documentation site in site/, strictly
+	@NO_MKDOCS_2_WARNING=1 SUREFOOT_SITE_SRC=$(VENV)/src $(BIN)/mkdocs build --strict --quiet
+
 clean: ## remove what building and testing left behind
-	rm -rf build dist *.egg-info .coverage htmlcov .pytest_cache .mypy_cache .ruff_cache \
+	rm -rf build dist site *.egg-info .coverage htmlcov .pytest_cache .mypy_cache .ruff_cache \
 	  .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -not -path './.venv*' -prune -exec rm -rf {} +
 

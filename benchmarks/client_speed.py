@@ -5,7 +5,8 @@
 The promise is at most 0.7 ms for a call with logprobs parsed (64 tokens with 10 candidates each,
 what a call asks for by default). Endpoint and client run in processes of their own, so that the
 process's CPU time is the client's; the ways to call take turns, and the smallest and the median
-round count. openai-python is measured beside them where it is installed.
+round count. "Surefoot, gated" is the plain driver around that call (draft, signals, decision); its
+promise is 1.2 ms. openai-python and LiteLLM's Router are measured beside them where installed.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import argparse
 import asyncio
 import gc
 import json
+import os
 import random
 import statistics
 import subprocess
@@ -24,6 +26,7 @@ from typing import Any
 
 import httpx
 
+from surefoot import Router, build, parse_settings
 from surefoot.adapters.model_openai import OpenAIModel
 from surefoot.adapters.openai_request import request_body
 from surefoot.router.protocols import Message, ModelCall, Prompt
@@ -128,7 +131,10 @@ async def measure(base_url: str, calls: int, rounds: int) -> dict[str, list[floa
         "Surefoot": lambda: model.generate(CALL),
         "Surefoot, streamed to a gate": lambda: model.generate(CALL, lambda tokens: Continue()),
     }
+    router = _gated(base_url)
+    ways["Surefoot, gated"] = lambda: router.ask(MESSAGES[1].content)
     close = _add_openai(ways, base_url)
+    _add_litellm(ways, base_url)
     found: dict[str, list[float]] = {name: [] for name in ways}
     for way in ways.values():  # once, to connect and to import
         await way()
@@ -139,10 +145,44 @@ async def measure(base_url: str, calls: int, rounds: int) -> dict[str, list[floa
             for _ in range(calls):
                 await way()
             found[name].append((time.process_time() - began) / calls * 1e3)
+    await router.aclose()
     await model.aclose()
     await client.aclose()
     await close()
     return found
+
+
+def _gated(base_url: str) -> Router:
+    """The plain driver, and a threshold that every answer passes."""
+    os.environ["CLIENT_SPEED_KEY"] = KEY
+    settings = f"""
+[[tiers]]
+name = "small"
+model = "openai:m"
+base_url = "{base_url}"
+api_key_env = "CLIENT_SPEED_KEY"
+price = {{ input = 1.0, output = 2.0 }}
+[policy]
+thresholds = {{ small = 0.0 }}
+[retrieval]
+enabled = false
+[history]
+url = "none"
+"""
+    return build(parse_settings(settings)).router
+
+
+def _add_litellm(ways: dict[str, Way], base_url: str) -> None:
+    try:
+        from litellm import Router as LiteLLMRouter
+    except ImportError:
+        return
+    where = {"model": "openai/m", "api_base": base_url, "api_key": KEY}
+    router: Any = LiteLLMRouter(model_list=[{"model_name": "m", "litellm_params": where}])
+    messages = [{"role": each.role, "content": each.content} for each in MESSAGES]
+    ways["LiteLLM Router"] = lambda: router.acompletion(
+        model="m", messages=messages, max_tokens=64, logprobs=True, top_logprobs=CANDIDATES
+    )
 
 
 def _add_openai(ways: dict[str, Way], base_url: str) -> Callable[[], Awaitable[None]]:

