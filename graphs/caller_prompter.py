@@ -50,6 +50,18 @@ class CallerPrompter:
         own = self._notes.retry(tier, refused, question, passages, turns)
         return self._with(self._system(own)) if self._talks[tier] else own
 
+    def go_on(
+        self,
+        tier: int,
+        begun: str,
+        question: str,
+        passages: Sequence[Passage],
+        turns: Sequence[Turn],
+    ) -> Prompt:
+        """The same, and how the answer begins."""
+        own = self._notes.go_on(tier, begun, question, passages, turns)
+        return self._with(self._system(own)) if self._talks[tier] else own
+
     def ask(self, tier: int, request: Ask, question: str, turns: Sequence[Turn]) -> Prompt | None:
         """The deployment's own question: the caller is not shown it."""
         return self._notes.ask(tier, request, question, turns)

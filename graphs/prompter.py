@@ -13,7 +13,13 @@ from ..router.evidence import Passage, Refusal, Turn
 from ..router.protocols import Message, Prompt
 from ..router.requests import FOLLOW_UP_QUERY, STANDALONE_QUESTION, Ask
 
-__all__ = ["PromptStyle", "TemplatePrompter", "prompts_fingerprint", "round_prompts_fingerprint"]
+__all__ = [
+    "PromptStyle",
+    "TemplatePrompter",
+    "prompts_fingerprint",
+    "round_prompts_fingerprint",
+    "step_prompts_fingerprint",
+]
 
 PromptStyle = Literal["few_shot", "chat", "reasoned"]
 """`few_shot` is plain text to complete, for small and base models; `chat` goes through the model's
@@ -29,6 +35,7 @@ _ROUND_NAMES = (
     "standalone_question",
     "standalone_question_few_shot",
 )
+_STEP_NAMES = ("go_on",)
 
 _LONGEST_NOTE = 200
 
@@ -47,6 +54,11 @@ def prompts_fingerprint() -> str:
 def round_prompts_fingerprint() -> str:
     """SHA-256 of the prompts that only reasons or several rounds of retrieval make use of."""
     return _digest(_ROUND_NAMES)
+
+
+def step_prompts_fingerprint() -> str:
+    """SHA-256 of the prompt by which a tier goes on from another's draft."""
+    return _digest(_STEP_NAMES)
 
 
 def _digest(names: Sequence[str]) -> str:
@@ -118,6 +130,22 @@ class TemplatePrompter:
         system, *others = prompt.messages
         gap = "" if refused.gap is None else f" {_cut(refused.gap)}"
         note = _template("refused").substitute(answer=_cut(refused.answer), gap=gap)
+        return Prompt(messages=(Message("system", f"{system.content}\n\n{note}"), *others))
+
+    def go_on(
+        self,
+        tier: int,
+        begun: str,
+        question: str,
+        passages: Sequence[Passage],
+        turns: Sequence[Turn],
+    ) -> Prompt:
+        """The draft's prompt with the beginning: before the text to complete, or told in a chat."""
+        prompt = self.prompt(tier, question, passages, turns)
+        if not prompt.messages:
+            return Prompt(f"{prompt.text} {begun.rstrip()}", stop=prompt.stop)
+        system, *others = prompt.messages
+        note = _template("go_on").substitute(begun=begun.strip())
         return Prompt(messages=(Message("system", f"{system.content}\n\n{note}"), *others))
 
     def ask(self, tier: int, request: Ask, question: str, turns: Sequence[Turn]) -> Prompt | None:

@@ -16,10 +16,12 @@ from .entry import Entry
 from .g_nll import GNll
 from .mean_token_entropy import MeanTokenEntropy
 from .min_token_prob import MinTokenProb
+from .mmboundary import MMBoundary
 from .perplexity import Perplexity
 from .probability_margin import ProbabilityMargin
 from .self_certainty import SelfCertainty
 from .token_negentropy import TokenNegentropyMean, TokenNegentropyMin
+from .weakest_step import WeakestStep
 
 __all__ = ["TOKENS"]
 
@@ -51,6 +53,20 @@ TOKENS: tuple[Entry, ...] = (
         "tokens",
         "mean entropy of the renormalized candidates",
         "Malinin and Gales 2021, arXiv 2002.07650",
+    ),
+    Entry(
+        "mmboundary",
+        lambda options: MMBoundary(options.content_filter),
+        "tokens",
+        "mean of average probability and peakedness; made for one step",
+        "He et al. 2025 (MMBoundary), arXiv 2505.23224",
+    ),
+    Entry(
+        "weakest_step",
+        lambda options: WeakestStep(of_step=MMBoundary(options.content_filter)),
+        "tokens",
+        "mmboundary of the least sure sentence",
+        "ours; after MMBoundary and FineCE, arXiv 2508.12040",
     ),
     Entry(
         "probability_margin",
