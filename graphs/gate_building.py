@@ -10,11 +10,14 @@ from typing import Any
 
 from ..adapters.histories import open_history
 from ..adapters.retriever_langchain import LangChainRetriever
+from ..policies.conversation_limit import ConversationPolicy
 from ..policies.profile import Profile
 from ..policies.tool_risk import ToolRisk, ToolRiskPolicy
 from ..router.assessing import BareAssessor
 from ..router.budget import Budget
+from ..router.conversation_confidence import ConversationConfidence
 from ..router.critic.critics import CriticService
+from ..router.errors import ConfigurationError
 from ..router.estimators.catalogue import estimator
 from ..router.evidence import FinishReason
 from ..router.perform import Performer, Sampling, Session
@@ -85,6 +88,7 @@ class GateManner:
     on_decision: Callable[[GateDecision], None] | None
     unmarked: FinishReason | None
     session: Session
+    conversation_limit: float | None = None
 
 
 def build_gate(
@@ -104,6 +108,7 @@ def build_gate(
     _check(profile, plans, (*plain, *bought))
     order = tuple(one.name for one in (*bought, *plain))
     certificate = None if profile is None else profile.certificate
+    _check_limit(manner.conversation_limit, base, certificate is not None)
     plan = Plan(
         plans,
         ToolRiskPolicy(base, reads.tools),
@@ -148,7 +153,21 @@ def build_gate(
         manner.unmarked,
         manner.abstain,
         manner.on_decision,
+        manner.conversation_limit,
     )
+
+
+def _check_limit(limit: float | None, base: Policy, is_certified: bool) -> None:
+    if limit is None:
+        return
+    ConversationPolicy(base, ConversationConfidence(), limit)
+    if is_certified:
+        raise ConfigurationError(
+            "conversation_limit: the profile is certified over single answers, and its promise "
+            "would not hold for what a conversation's limit lets through; leave it out, or fit "
+            "with --uncertified",
+            field="conversation_limit",
+        )
 
 
 def _check(

@@ -7,10 +7,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from ..policies.conversation_limit import ConversationPolicy
 from ..policies.profile import Profile, load_profile
 from ..policies.threshold import ThresholdPolicy, threshold_rules
 from ..policies.tool_risk import ToolRisk, ToolRiskPolicy
 from ..router.assessing import BareAssessor
+from ..router.conversation_confidence import ConversationConfidence
 from ..router.errors import ConfigurationError
 from ..router.estimators.catalogue import estimator
 from ..router.estimators.field_confidence import FieldConfidence
@@ -47,6 +49,7 @@ class Gate:
         plan: of a draft without a schema; sizes are of no request yet.
         structured: reads answers that have to follow a schema.
         tiers: the tiers above the agent's own model, with their models made.
+        conversation_limit: wrong answers to expect in a thread at most; None for no limit.
     """
 
     plan: Plan
@@ -64,14 +67,27 @@ class Gate:
     unmarked: FinishReason | None
     abstain: str | Callable[[GateDecision], str]
     on_decision: Callable[[GateDecision], None] | None
+    conversation_limit: float | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
         """The tiers' names."""
         return tuple([tier.name for tier in self.plan.tiers])
 
-    def plan_for(self, request: Any, size: int) -> Plan:
-        """The plan of one request of the agent's, with a prompt of so many tokens."""
+    def plan_for(self, request: Any, size: int, before: ConversationConfidence) -> Plan:
+        """The plan of one request of the agent's, with a prompt of so many tokens.
+
+        Args:
+            before: of the answers that the thread has.
+        """
+        plan = self._plan_for(request, size)
+        if self.conversation_limit is None:
+            return plan
+        return replace(
+            plan, policy=ConversationPolicy(plan.policy, before, self.conversation_limit)
+        )
+
+    def _plan_for(self, request: Any, size: int) -> Plan:
         sizer = MessageSizer(size)
         if request.response_format is None:
             return replace(self.plan, sizer=sizer)

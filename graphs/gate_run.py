@@ -16,6 +16,11 @@ from ..adapters.langchain_failures import typed_failure
 from ..adapters.model_langchain_reading import Answer, read_answer
 from ..policies.tool_risk import verdicts_on
 from ..router.budget import Budget, Spend
+from ..router.conversation_confidence import (
+    AnswerConfidence,
+    ConversationConfidence,
+    conversation_confidence,
+)
 from ..router.decisions import Action, Decision, Result
 from ..router.drive import Clock, new_run_id
 from ..router.errors import RunError
@@ -35,10 +40,12 @@ from ..router.requests import (
     Sampled,
 )
 from ..router.results import make_result
+from ..router.signals import Estimate
+from .conversation_reading import answers_in
 from .gate_messages import asked_in, note_for, prompt_messages, size_of, with_note
 from .gate_models import model_name, without_cache_marks, without_provider_settings
 from .gate_plan import Gate
-from .gate_state import GateDecision, asks_of, gate_decision
+from .gate_state import GateDecision, asks_of, gate_decision, stamp_of
 
 __all__ = ["CallModel", "GateRun", "GateStep", "Perform", "Raised"]
 
@@ -92,7 +99,8 @@ class GateRun:
         self._clock = clock
         self._size = size_of(request.messages, request.system_message, request.tools)
         question, turns = asked_in(request.messages)
-        plan = gate.plan_for(request, self._size)
+        self._before = answers_in(request.messages)
+        plan = gate.plan_for(request, self._size, conversation_confidence(self._before))
         self._run = open_run(plan, question, run_id=new_run_id(), turns=turns, budget=budget)
         self._responses: dict[str, tuple[Any, Any]] = {}  # by attempt: what came, and its message
         self._error: Exception | None = None
@@ -303,14 +311,18 @@ class GateRun:
         from langgraph.types import Command
 
         if result.action is Action.ANSWER and result.best is not None:
-            given = self._responses[result.best.id][0]
+            given, message = self._responses[result.best.id]
             response = given if isinstance(given, ModelResponse) else ModelResponse(result=[given])
+            metadata = {**message.response_metadata, "surefoot": stamp_of(decision)}
+            stamped = message.model_copy(update={"response_metadata": metadata})
+            told = [stamped if one is message else one for one in response.result]
+            response = replace(response, result=told)
         else:
-            told = AIMessage(
+            abstains = AIMessage(
                 self._gate.words_of_abstention(decision),
                 response_metadata={"finish_reason": "stop", "surefoot": {"action": "abstain"}},
             )
-            response = ModelResponse(result=[told])
+            response = ModelResponse(result=[abstains])
         return ExtendedModelResponse(
             model_response=response, command=Command(update={"gate": decision})
         )
@@ -333,11 +345,27 @@ class GateRun:
             asks = asks_of(verdicts_on(served, risks), message.tool_calls) if risks else []
         model = None if result.tier is None else model_name(self._model(result.tier))
         decision = gate_decision(
-            result, names=gate.names, model=model, mode=gate.mode, action=would, ask=asks
+            result,
+            names=gate.names,
+            model=model,
+            mode=gate.mode,
+            conversation=self._conversation(result),
+            action=would,
+            ask=asks,
         )
         if gate.on_decision is not None:
             gate.on_decision(decision)
         return decision
+
+    def _conversation(self, result: Result) -> ConversationConfidence:
+        """Of the thread's answers with this one, if it is one."""
+        served = result.best if result.action is Action.ANSWER else None
+        if served is None or served.tool_calls:
+            return conversation_confidence(self._before)
+        calibrated = isinstance(served.estimate, Estimate) and served.estimate.calibrated
+        return conversation_confidence(
+            (*self._before, AnswerConfidence(result.confidence, calibrated))
+        )
 
     def _record(self, result: Result) -> Generator[GateStep, Any, None]:
         if self._gate.records:

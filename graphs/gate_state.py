@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any, TypedDict
 
 from ..policies.tool_risk import CallVerdict
+from ..router.conversation_confidence import ConversationConfidence
 from ..router.decisions import Result
 from ..router.perform import Session
 from ..router.signals import Estimate, Signal
 
-__all__ = ["GateAsk", "GateDecision", "gate_decision"]
+__all__ = ["GateAsk", "GateConversation", "GateDecision", "gate_decision"]
 
 
 class GateAsk(TypedDict):
@@ -27,6 +28,15 @@ class GateAsk(TypedDict):
     reason: str
 
 
+class GateConversation(TypedDict):
+    """The answers of the thread so far, this one included (see `ConversationConfidence`)."""
+
+    answers: int
+    unjudged: int
+    expected_wrong: float
+    all_right: list[float]
+
+
 class GateDecision(TypedDict):
     """How the gate decided on one call of the agent's model.
 
@@ -40,6 +50,7 @@ class GateDecision(TypedDict):
         fields: confidence by field, of a structured answer and of judged calls of tools.
         ask: calls that a person has to decide on.
         attempts: drafts that were made.
+        conversation: confidence over the whole thread.
     """
 
     run_id: str
@@ -61,6 +72,7 @@ class GateDecision(TypedDict):
     ask: list[GateAsk]
     degraded: list[str]
     certificate: str | None
+    conversation: GateConversation
 
 
 def gate_decision(
@@ -69,6 +81,7 @@ def gate_decision(
     names: tuple[str, ...],
     model: str | None,
     mode: str,
+    conversation: ConversationConfidence,
     action: str | None = None,
     ask: list[GateAsk] | None = None,
 ) -> GateDecision:
@@ -77,6 +90,7 @@ def gate_decision(
     Args:
         names: the tiers' names.
         model: what was called, as it calls itself.
+        conversation: of all answers with this one.
         action: what is told instead of the result's own action.
     """
     served = result.best if result.tier is not None else None
@@ -102,7 +116,25 @@ def gate_decision(
         ask=ask or [],
         degraded=list(result.degraded),
         certificate=result.certificate,
+        conversation=GateConversation(
+            answers=conversation.answers,
+            unjudged=conversation.unjudged,
+            expected_wrong=conversation.expected_wrong,
+            all_right=list(conversation.all_right),
+        ),
     )
+
+
+def stamp_of(decision: GateDecision) -> dict[str, Any]:
+    """What the served message itself carries: later turns of the conversation rest on it."""
+    return {
+        "run_id": decision["run_id"],
+        "action": decision["action"],
+        "confidence": decision["confidence"],
+        "calibrated": decision["calibrated"],
+        "gated": decision["gated"],
+        "certificate": decision["certificate"],
+    }
 
 
 def asks_of(verdicts: tuple[CallVerdict, ...], calls: list[Any]) -> list[GateAsk]:

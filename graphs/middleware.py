@@ -92,6 +92,8 @@ class ConfidenceMiddleware(AgentMiddleware[GateState, Any, Any]):
         top_logprobs: candidates per token to ask models for; what the signals read where None.
         session: tenant, thread and user of recorded runs; the thread is the agent's own where none
             is given.
+        conversation_limit: wrong answers to expect in one thread at most, by the confidences of
+            its answers; beyond it a further tier is asked, or the gate abstains.
 
     Raises:
         ConfigurationError: names the argument that is wrong.
@@ -127,6 +129,7 @@ class ConfidenceMiddleware(AgentMiddleware[GateState, Any, Any]):
         top_logprobs: int | None = None,
         temperature: float = 1.0,
         session: Session | None = None,
+        conversation_limit: float | None = None,
     ) -> None:
         super().__init__()
         if mode == "observe" and history is None and on_decision is None:
@@ -142,7 +145,9 @@ class ConfidenceMiddleware(AgentMiddleware[GateState, Any, Any]):
             GatePolicy(threshold, profile, floor, policy),
             GateSignals(tuple(signals), tuple(buy), tuple(tools), top_logprobs, temperature),
             GateParts(retriever, k, history, critic, comparers),
-            GateManner(mode, abstain, on_decision, unmarked, session or Session()),
+            GateManner(
+                mode, abstain, on_decision, unmarked, session or Session(), conversation_limit
+            ),
             budget or Budget(max_rounds=rounds),
         )
 
