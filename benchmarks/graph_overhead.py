@@ -21,7 +21,7 @@ from typing import Any, TypedDict
 from langgraph.graph import END, START, StateGraph
 
 from surefoot.graphs.graph_state import result_of
-from surefoot.graphs.machine import build_graph
+from surefoot.graphs.machine import compile_graph
 from surefoot.policies.threshold import RungRule, ThresholdPolicy
 from surefoot.router.assessing import BareAssessor
 from surefoot.router.budget import Budget
@@ -56,6 +56,12 @@ class Overhead:
     def median(self) -> float:
         """What Surefoot adds on the median run."""
         return self.router_median - self.idle_median
+
+    @property
+    def slowdown(self) -> float:
+        """How much more CPU time than at best the same work takes here at the moment: others use
+        the caches of the same cores."""
+        return self.idle_median / self.idle_min
 
 
 class _IdleState(TypedDict, total=False):
@@ -105,7 +111,7 @@ def _router_graph() -> Any:
         budget=Budget(max_cost=1.0, deadline_s=30.0),
     )
     answer = says(" ".join(f"word{i}" for i in range(TOKENS)), k=CANDIDATES)
-    return build_graph(plan, Performer(plan, (ScriptedModel(answer),), prompter))
+    return compile_graph(plan, Performer(plan, (ScriptedModel(answer),), prompter))
 
 
 async def measure(runs: int) -> Overhead:

@@ -11,7 +11,7 @@ import pytest
 
 from surefoot.adapters.resilient_model import Resilience
 from surefoot.adapters.tier_breaker import BreakerSettings
-from surefoot.router.errors import UpstreamUnavailable
+from surefoot.router.errors import DeadlineExceeded, UpstreamUnavailable
 
 from ..adapters.scripted_upstream import running_upstream
 from .protected import asking, endpoint
@@ -51,7 +51,8 @@ async def test_the_deadline_holds_whatever_is_left_to_try() -> None:
         for deadline in (0.05, 0.1, 0.2, 0.4):
             model = endpoint(upstream.base_url, "status:503", settings=PATIENT)
             began = time.monotonic()
-            with pytest.raises(UpstreamUnavailable):
+            # A slow machine may use the time up within an attempt: the deadline's own error.
+            with pytest.raises((UpstreamUnavailable, DeadlineExceeded)):
                 await model.generate(asking(timeout_s=deadline))
             assert time.monotonic() - began < deadline + 0.1
             await model.aclose()

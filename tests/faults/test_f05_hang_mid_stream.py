@@ -109,7 +109,7 @@ async def test_what_had_come_is_not_judged_and_the_next_tier_answers() -> None:
         return Signal("sure", 0.99, 0.99)
 
     class Open:
-        def judge(self, rung: Rung, tokens: Sequence[Token]) -> PrefixVerdict:
+        def judge(self, rung: Rung, tokens: Sequence[Token], seen: int) -> PrefixVerdict:
             return Continue(release=True)
 
     tiers = tuple(

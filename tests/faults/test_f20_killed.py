@@ -21,7 +21,7 @@ from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from surefoot.adapters.histories import open_history
 from surefoot.graphs.config import build
 from surefoot.graphs.graph_state import result_of
-from surefoot.graphs.machine import build_graph
+from surefoot.graphs.machine import compile_graph
 from surefoot.graphs.places import Places, Surroundings
 from surefoot.graphs.settings import load_settings
 
@@ -31,7 +31,7 @@ async def main(folder, resume):
     around = Surroundings(folder, Places(folder / "cache", folder / "data"), {})
     router = build(load_settings(folder / "surefoot.toml"), around).router
     async with AsyncSqliteSaver.from_conn_string(str(folder / "checkpoints.db")) as saver:
-        graph = build_graph(
+        graph = compile_graph(
             router.plan,
             router.performer,
             attempts=open_history(f"sqlite:///{folder / 'history.db'}"),

@@ -21,12 +21,15 @@ def load() -> ModuleType:
 
 
 async def test_the_graph_adds_at_most_a_millisecond_of_cpu() -> None:
-    """A busy machine may disturb a try, never all of them; what is too slow fails each."""
+    """A busy machine may disturb a try, never all of them; what is too slow fails each.
+
+    The median run is held against the idle graph's own slowdown in the same try.
+    """
     benchmark = load()
     tries = []
     for _ in range(TRIES):
         found = await benchmark.measure(200)
-        tries.append((found.least, found.median))
+        tries.append((found.least, found.median / found.slowdown))
         if max(tries[-1]) <= benchmark.LIMIT_MS:
             return
     raise AssertionError(f"ms over the idle graph (least, median): {tries}")
