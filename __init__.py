@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .graphs.chat_model import RouterChatModel
     from .graphs.config import Built, Surroundings, build, demo_settings
+    from .graphs.configured_graph import build_graph
     from .graphs.gate_models import GateTier
-    from .graphs.machine import build_graph
     from .graphs.middleware import ConfidenceMiddleware
     from .graphs.settings import Settings, load_settings, parse_settings
     from .policies.threshold import RungRule, ThresholdPolicy
@@ -66,7 +66,7 @@ _HOMES = {
     "graphs.chat_model": ("RouterChatModel",),
     "graphs.config": ("Built", "Surroundings", "build", "demo_settings"),
     "graphs.gate_models": ("GateTier",),
-    "graphs.machine": ("build_graph",),
+    "graphs.configured_graph": ("build_graph",),
     "graphs.middleware": ("ConfidenceMiddleware",),
     "graphs.settings": ("Settings", "load_settings", "parse_settings"),
     "policies.threshold": ("RungRule", "ThresholdPolicy"),

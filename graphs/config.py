@@ -36,6 +36,7 @@ from .remembering import configured_history
 from .resilience import protected
 from .retrieving import DocumentSearch, NoSearch, build_retriever, find_retriever
 from .settings import BudgetSettings, PolicySettings, Settings, load_settings
+from .stepping import build_step_gate, steps_data
 from .tiers import build_model, known_of, lacking, license_notices, tier_plan
 
 __all__ = [
@@ -151,6 +152,8 @@ def build(settings: Settings, around: Surroundings | None = None) -> Built:
         prior=None if decides.profile is None else decides.profile.prior,
         entry=None if decides.profile is None else decides.profile.entry_policy(),
         fallback=decides.fallback,
+        prefix_gate=build_step_gate(settings, decides.certificate is not None, around),
+        finish=settings.steps.finish,
     )
     performer = Performer(
         plan,
@@ -163,7 +166,7 @@ def build(settings: Settings, around: Surroundings | None = None) -> Built:
         question_in=settings.comparison.question,
         critic=_critic(settings, decides, caches),
         rounds=prompter,
-        fingerprint=_fingerprint(settings, decides, found),
+        fingerprint=_fingerprint(settings, decides, found, around),
         policy_id=None if decides.profile is None else decides.profile.fingerprint,
         may_repeat=(decides.gate or PromiseGate()).is_open,
     )
@@ -216,6 +219,7 @@ def _budget(settings: BudgetSettings) -> Budget:
         settings.max_tokens,
         settings.rounds,
         settings.max_steps,
+        settings.max_risk,
     )
 
 
@@ -241,7 +245,9 @@ def _retrieval(settings: Settings, decides: BuiltPolicy) -> RetrievalPlan:
     )
 
 
-def _fingerprint(settings: Settings, decides: BuiltPolicy, found: DocumentSearch | None) -> str:
+def _fingerprint(
+    settings: Settings, decides: BuiltPolicy, found: DocumentSearch | None, around: Surroundings
+) -> str:
     """What a repeated question must agree on to be answered from the history."""
     signals, profile = settings.signals, decides.profile
     critic = None if decides.critic is None else decides.critic.version
@@ -255,4 +261,6 @@ def _fingerprint(settings: Settings, decides: BuiltPolicy, found: DocumentSearch
     margin = settings.retrieval.situated_margin
     if margin is not None:  # else absent: what was answered before it existed is still recognized
         parts["situated_margin"] = margin
+    if settings.steps.gates or settings.steps.thresholds:
+        parts["steps"] = steps_data(settings, around)
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

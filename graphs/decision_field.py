@@ -20,6 +20,7 @@ def decision_field(result: Result, names: Sequence[str]) -> dict[str, Any]:
         "run_id": result.run_id,
         "action": result.action.value,
         "confidence": result.confidence,
+        "calibrated": _is_calibrated(result),
         "reason": result.reason,
         "tier": None if result.tier is None else tier_name(result.tier, names),
         "model": result.model,
@@ -33,6 +34,11 @@ def decision_field(result: Result, names: Sequence[str]) -> dict[str, Any]:
         "recognized": result.recognized,
         "degraded": list(result.degraded),
     }
+
+
+def _is_calibrated(result: Result) -> bool:
+    served = result.best if result.tier is not None else None
+    return served is not None and getattr(served.estimate, "calibrated", False) is True
 
 
 def tier_name(tier: int, names: Sequence[str]) -> str:

@@ -12,7 +12,7 @@ from ..router.perform import Performer, Session
 from ..router.plan import Plan
 from ..router.protocols import AttemptStore
 from .graph_state import RouterContext, result_of
-from .machine import build_graph
+from .machine import compile_graph
 from .sync_door import SyncDoor
 from .visit import ON_STEP
 
@@ -44,7 +44,7 @@ class GraphRouter:
         self.plan = plan
         self.performer = performer
         self._door = SyncDoor()
-        self.graph = build_graph(
+        self.graph = compile_graph(
             plan,
             performer,
             attempts=attempts,

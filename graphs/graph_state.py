@@ -103,6 +103,7 @@ class RouterContext:
         thread: the conversation in the history; LangGraph's `thread_id` where None.
         budget: replaces all limits at once; in it None means no limit.
         user: who asks, a pseudonym; what the history keeps of one can be erased.
+        risk: P(wrong) that one answer may have, see `Budget.max_risk`.
     """
 
     max_cost: float | None = None
@@ -115,11 +116,14 @@ class RouterContext:
     thread: str | None = None
     budget: Budget | None = None
     user: str | None = None
+    risk: float | None = None
 
     def grant(self, before: Budget) -> Budget:
         """The limits of this call, given those that held before."""
         names = ("max_cost", "deadline_s", "max_calls", "max_tokens", "max_rounds", "max_steps")
         given = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+        if self.risk is not None:
+            given["max_risk"] = self.risk
         return replace(self.budget or before, **given)
 
 

@@ -54,7 +54,7 @@ if TYPE_CHECKING:
     from langgraph.graph.state import CompiledStateGraph
     from langgraph.types import Checkpointer
 
-__all__ = ["Machine", "build_graph"]
+__all__ = ["Machine", "compile_graph"]
 
 _TO_GO_ON = 1 + max(NODES_TO_END.values())
 """Nodes that must be allowed at `assess` so that any decision there can still end by itself."""
@@ -189,7 +189,7 @@ class Machine:
 NodeFunction = Callable[[RouterState, Entry], Awaitable[dict[str, Any]]]
 
 
-def build_graph(
+def compile_graph(
     plan: Plan,
     performer: Performer,
     *,

@@ -40,6 +40,7 @@ __all__ = [
     "ServeSettings",
     "Settings",
     "SignalSettings",
+    "StepSettings",
     "TelemetrySettings",
     "TierSettings",
     "load_settings",
@@ -204,6 +205,7 @@ class BudgetSettings(_Part):
     max_tokens: Annotated[int, Field(ge=1)] | None = None
     rounds: Annotated[int, Field(ge=0)] = 1
     max_steps: Annotated[int, Field(ge=2)] = 48
+    max_risk: Share | None = None
 
 
 class CorrectiveSettings(_Part):
@@ -233,6 +235,21 @@ class RetrievalSettings(_Part):
     situated_margin: Share | None = None
     least_gain: Annotated[float, Field(ge=-1.0, le=1.0)] | None = None
     corrective: CorrectiveSettings | None = None
+
+
+class StepSettings(_Part):
+    """What ends a draft at its first weak step, by the tier's name.
+
+    `gates` are files of `surefoot fit-steps`; `thresholds` are bare numbers, which promise nothing,
+    for the `signal` of each step between two `positions`. With `finish` the tier that is escalated
+    to goes on from the steps before the weak one.
+    """
+
+    gates: dict[Name, Name] = {}
+    thresholds: dict[Name, Share] = {}
+    signal: Name = "mmboundary"
+    positions: Name = "sentence"
+    finish: bool = False
 
 
 class HistorySettings(_Part):
@@ -296,7 +313,8 @@ class KeySettings(_Part):
     """One bearer key of the service, whose it is, and what may be done with it.
 
     Either its SHA-256 is given or the environment variable `key_env` holds the key itself.
-    `requests_per_minute` may also come at once; `max_cost` is a bound of each request.
+    `requests_per_minute` may also come at once; `max_cost` and `max_risk` are bounds of each
+    request, which may ask for tighter ones.
     """
 
     name: Name
@@ -305,6 +323,7 @@ class KeySettings(_Part):
     tenant: Name
     requests_per_minute: Annotated[float, Field(gt=0.0, allow_inf_nan=False)] | None = None
     max_cost: Amount | None = None
+    max_risk: Share | None = None
 
 
 class ServeSettings(_Part):
@@ -354,12 +373,25 @@ class Settings(_Part):
     policy: PolicySettings = PolicySettings()
     budget: BudgetSettings = BudgetSettings()
     retrieval: RetrievalSettings = RetrievalSettings()
+    steps: StepSettings = StepSettings()
     history: HistorySettings = HistorySettings()
     cache: CacheSettings = CacheSettings()
     resilience: ResilienceSettings = ResilienceSettings()
     audit: AuditSettings = AuditSettings()
     serve: ServeSettings = ServeSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
+
+
+def _check_steps(steps: StepSettings, names: list[str], source: str) -> None:
+    for key, given in (("gates", steps.gates), ("thresholds", steps.thresholds)):
+        for name in given:
+            if name not in names:
+                message = f"there is no tier '{name}'; the tiers are {', '.join(names)}"
+                raise _wrong(source, f"steps.{key}.{name}", message)
+    for name in steps.thresholds:
+        if name in steps.gates:
+            message = f"tier '{name}' has a gate already; give either a gate or a threshold"
+            raise _wrong(source, f"steps.thresholds.{name}", message)
 
 
 def load_settings(path: Path, environment: Mapping[str, str] | None = None) -> Settings:
@@ -411,6 +443,7 @@ def _check_names(settings: Settings, source: str) -> None:
         message = f"{corrective.discard} is above what is accepted, {corrective.accept}"
         raise _wrong(source, "retrieval.corrective.discard", message)
     _check_fallback(settings, names, source)
+    _check_steps(settings.steps, names, source)
     _check_keys(settings.serve, source)
     thresholds = settings.policy.thresholds
     if thresholds is None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -26,13 +25,10 @@ def make_graph() -> CompiledStateGraph[Any, Any, Any, Any]:
 @cache
 def _built(path: str | None) -> CompiledStateGraph[Any, Any, Any, Any]:
     from .config import build, demo_settings
-    from .machine import build_graph
+    from .configured_graph import build_graph
     from .places import Surroundings
-    from .settings import load_settings
 
-    if path is None:
-        settings, folder = demo_settings()
-    else:
-        settings, folder = load_settings(Path(path), os.environ), Path(path).resolve().parent
-    router = build(settings, Surroundings(folder)).router
-    return build_graph(router.plan, router.performer)
+    if path is not None:
+        return build_graph(path)
+    settings, folder = demo_settings()
+    return build_graph(build(settings, Surroundings(folder)))

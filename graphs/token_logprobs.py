@@ -11,7 +11,10 @@ __all__ = ["chat_logprobs", "text_logprobs"]
 
 
 def _shown(tokens: Sequence[Token]) -> list[Token]:
-    """Those with text: a token that only ends the answer has none."""
+    """Those with text: a token that only ends the answer has none. None of an answer that another
+    model began, of whose beginning nothing is known."""
+    if tokens and tokens[0].special and tokens[0].logprob is None:
+        return []
     return [token for token in tokens if token.token and not token.special]
 
 

@@ -66,6 +66,8 @@ def assessed(
         attempt.passage_ids,
         attempt.rationale,
         attempt.tool_calls,
+        attempt.begun,
+        attempt.stopped,
     )
 
 
@@ -88,6 +90,8 @@ def with_cost(attempt: Attempt, signal: str, cost: float | None) -> Attempt:
         attempt.passage_ids,
         attempt.rationale,
         attempt.tool_calls,
+        attempt.begun,
+        attempt.stopped,
     )
 
 
@@ -97,6 +101,8 @@ def why_incomplete(attempt: Attempt) -> str:
         return "empty answer"
     if attempt.finish_reason == "length":
         return "the answer was cut at the token limit"
+    if attempt.stopped:
+        return f"the draft was stopped: {attempt.stopped}"
     return f"the answer is not whole (finish reason: {attempt.finish_reason or 'unknown'})"
 
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 __all__ = ["NOTHING", "Budget", "Forecast", "Price", "Spend"]
 
+_ROUNDING = 1e-9  # 1 - 0.95 is above 0.05
+
 
 @dataclass(frozen=True, slots=True)
 class Price:
@@ -81,6 +83,9 @@ class Budget:
         max_tokens: input and output tokens over all calls.
         max_rounds: retrievals.
         max_steps: requests of any kind: the loop's own cap, independent of any policy.
+        max_risk: P(wrong) that a served answer may have by its calibrated estimate, in [0, 1], over
+            whatever the policy asks for. Answers under such terms carry no certificate: that is
+            for the policy's own.
     """
 
     max_cost: float | None = None
@@ -89,6 +94,7 @@ class Budget:
     max_tokens: int | None = None
     max_rounds: int = 3
     max_steps: int = 48
+    max_risk: float | None = None
 
     def refusal(self, spend: Spend, ahead: Forecast) -> str | None:
         """Why `ahead` does not fit into what is left, or None where it fits.
@@ -111,6 +117,10 @@ class Budget:
         if spend.rounds + ahead.rounds > self.max_rounds:
             return f"all {self.max_rounds} rounds of retrieval are used"
         return None
+
+    def allows(self, p: float) -> bool:
+        """Whether an answer that is right with probability p is within the risk allowed."""
+        return self.max_risk is None or 1.0 - p <= self.max_risk + _ROUNDING
 
     def time_left(self, spend: Spend) -> float | None:
         """Seconds until the deadline, None without one."""

@@ -57,6 +57,9 @@ class Attempt:
 
     Attributes:
         tool_calls: what it asks to be called; such a draft may have no text.
+        begun: how it begins, as lower tiers wrote it, before the tier wrote the rest; "" where it
+            wrote all of it.
+        stopped: why the prefix gate ended it, in words; "" where it did not.
     """
 
     id: str
@@ -73,6 +76,8 @@ class Attempt:
     passage_ids: tuple[str, ...] = ()
     rationale: str = ""
     tool_calls: tuple[ToolCall, ...] = ()
+    begun: str = ""
+    stopped: str = ""
 
     @property
     def rung(self) -> Rung:

@@ -8,9 +8,10 @@ from .budget import Forecast
 from .evidence import Passage
 from .making import maker
 from .plan import Plan, RetrievalPlan, TierPlan
+from .sizing import estimate_tokens
 from .state import RunState
 
-__all__ = ["Fit", "Outlook", "call_forecast", "draft_fit", "retrieval_forecast"]
+__all__ = ["Fit", "Outlook", "call_forecast", "draft_fit", "finishing_fit", "retrieval_forecast"]
 
 _make_forecast = maker(Forecast)
 
@@ -55,6 +56,14 @@ def draft_fit(plan: Plan, state: RunState, tier: int) -> Fit | str:
         needed = tokens + spec.max_output
         return f"its context takes {spec.context} tokens, the question needs {needed}"
     return Fit(passages, tokens, call_forecast(spec, tokens))
+
+
+def finishing_fit(spec: TierPlan, fit: Fit, begun: str) -> Fit | None:
+    """The same with the beginning of an answer to go on from; None where that is too long."""
+    tokens = fit.tokens_in + estimate_tokens(begun)
+    if tokens > spec.context - spec.max_output:
+        return None
+    return Fit(fit.passages, tokens, call_forecast(spec, tokens))
 
 
 class Outlook:

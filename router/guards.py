@@ -129,10 +129,12 @@ def enter_safely(policy: EntryPolicy, opening: Opening) -> Entry | str:
     return f"the entry policy chose tier {entry.tier!r}, which cannot draft"
 
 
-def judge_safely(gate: PrefixGate, rung: Rung, tokens: Sequence[Token]) -> PrefixVerdict | str:
+def judge_safely(
+    gate: PrefixGate, rung: Rung, tokens: Sequence[Token], seen: int
+) -> PrefixVerdict | str:
     """The gate's verdict, or in words how it failed."""
     try:
-        verdict = gate.judge(rung, tokens)
+        verdict = gate.judge(rung, tokens, seen)
     except Exception as error:
         return f"the prefix gate failed: {_name(error)}"
     if isinstance(verdict, Continue | Stop):

@@ -43,8 +43,9 @@ from .requests import (
     Sample,
     Sampled,
 )
-from .signals import Unavailable
+from .signals import Estimate, Unavailable
 from .state import RunState
+from .steps.joining import finished
 from .text import clean_text
 
 __all__ = ["belongs", "charge", "evidence_of", "take"]
@@ -138,7 +139,7 @@ def _take_recalled(plan: Plan, state: RunState, outcome: Outcome) -> None:
     if outcome.repeat is None or state.turns:
         return
     earlier = outcome.repeat.attempt
-    if earlier.is_complete and earlier.tier < len(plan.tiers):
+    if earlier.is_complete and earlier.tier < len(plan.tiers) and _is_within_risk(state, earlier):
         text = clean_text(earlier.text)
         attempt = replace(earlier, id="1", text=text, cost=0.0, latency_s=0.0, signal_costs={})
         state.attempts.append(attempt)
@@ -148,6 +149,15 @@ def _take_recalled(plan: Plan, state: RunState, outcome: Outcome) -> None:
         asked_at = outcome.repeat.asked_at
         reason = f"asked before, on {asked_at}, and answered under the same fingerprint"
         state.decision = Decision(Action.ANSWER, reason, attempt=attempt.id)
+
+
+def _is_within_risk(state: RunState, attempt: Attempt) -> bool:
+    if state.budget.max_risk is None:
+        return True
+    estimate = attempt.estimate
+    return (
+        isinstance(estimate, Estimate) and estimate.calibrated and state.budget.allows(estimate.p)
+    )
 
 
 def _take_draft(
@@ -164,7 +174,7 @@ def _take_draft(
         state.degraded.append(f"tier {name}: {outcome.kind}: {outcome.message}")
         if outcome.kind == ContextOverflow.kind:
             _rule_out_small_contexts(plan, state, tier)
-        state.current = None
+        state.current, state.kept = None, request.begun
         return
     assert isinstance(outcome, Drafted)
     passages, attempts = request.passages, state.attempts
@@ -172,6 +182,12 @@ def _take_draft(
     text = clean_text(generation.text)
     if text != generation.text:
         generation = replace(generation, text=text)
+    begun, stopped = request.begun, generation.finish_reason == "stopped"
+    if not stopped:
+        state.stopped = state.kept = ""
+    if begun:
+        begun, generation = finished(begun, generation)
+        text = generation.text
     answer, rationale = split_rationale(text)
     attempt = make_attempt(
         str(len(attempts) + 1),
@@ -185,6 +201,8 @@ def _take_draft(
         passage_ids=tuple([passage.id for passage in passages]) if passages else (),
         rationale=rationale,
         tool_calls=generation.tool_calls,
+        begun=begun,
+        stopped=state.stopped if stopped else "",
     )
     previous = tuple([earlier.text for earlier in attempts]) if attempts else ()
     evidence[attempt.id] = _make_evidence(

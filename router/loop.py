@@ -26,7 +26,7 @@ from .budget import Budget
 from .conversation import is_follow_up
 from .decisions import NOT_ASSESSED, Action, Attempt, Buy, Choice, Decision, Result, Rung
 from .evidence import Evidence, Refusal, Turn
-from .forecasts import Fit, Outlook
+from .forecasts import Fit, Outlook, finishing_fit
 from .guards import (
     assess_safely,
     decide_safely,
@@ -44,6 +44,7 @@ from .purchases import critique_request, missing_parts, named, purchase_request
 from .requests import (
     Continue,
     Draft,
+    Drafted,
     Failure,
     Partial,
     PrefixVerdict,
@@ -51,12 +52,16 @@ from .requests import (
     Record,
     Reply,
     Request,
+    Stop,
 )
 from .results import make_result
+from .risk_limit import within_risk
 from .searching import query_question, refusal_of, search_request
 from .signals import Estimate, Unavailable
 from .situated import situated
 from .state import RunState, freeze, thaw
+from .steps.joining import joined
+from .text import clean_text
 from .trail import Judged, Step, closed_step, decided_step, entered_step, opened_step
 
 __all__ = ["Run", "open_run", "resume_run"]
@@ -133,7 +138,7 @@ class Run:
         evidence: by attempt id, with tokens; grows as attempts are made.
     """
 
-    __slots__ = ("_outlook", "_step", "evidence", "plan", "request", "result", "state")
+    __slots__ = ("_fed", "_outlook", "_step", "evidence", "plan", "request", "result", "state")
 
     def __init__(self, plan: Plan, state: RunState) -> None:
         self.plan = plan
@@ -141,6 +146,7 @@ class Run:
         self.evidence: dict[str, Evidence] = {}
         self.request: Request | None = None
         self.result: Result | None = None
+        self._fed = 0  # tokens of the pending draft that the prefix gate was shown
         self._outlook = Outlook(plan, state)
         self._step: Step | None = None  # of the last reply, while it is not in the trail
 
@@ -168,17 +174,21 @@ class Run:
 
     def feed(self, partial: Partial) -> PrefixVerdict:
         """Judge the pending draft by its tokens so far; a gate that fails lets it go on."""
-        gate, request = self.plan.prefix_gate, self.request
+        gate, request, state = self.plan.prefix_gate, self.request, self.state
         if gate is None or not isinstance(request, Draft):
             return Continue()
-        shown = bool(request.passages)
-        rung = Rung(request.tier, self.state.round if shown else 0, shown)
-        verdict = judge_safely(gate, rung, partial.tokens)
-        if not isinstance(verdict, str):
+        shown, tokens, seen = bool(request.passages), partial.tokens, self._fed
+        rung = Rung(request.tier, state.round if shown else 0, shown)
+        self._fed = len(tokens)
+        verdict = judge_safely(gate, rung, tokens, min(seen, len(tokens)))
+        if isinstance(verdict, Stop):
+            kept = "".join([token.token for token in tokens[: max(0, verdict.keep)]])
+            state.stopped, state.kept = verdict.reason, joined(request.begun, clean_text(kept))
             return verdict
-        if verdict not in self.state.degraded:
-            self.state.degraded.append(verdict)
-        return Continue()
+        note = verdict if isinstance(verdict, str) else verdict.note
+        if note and note not in state.degraded:
+            state.degraded.append(note)
+        return Continue() if isinstance(verdict, str) else verdict
 
     def absorb(self, reply: Reply) -> None:
         """Take in what happened, without deciding anything yet.
@@ -204,11 +214,25 @@ class Run:
         if not belongs(request, outcome):
             asked, came = type(request).__name__, type(outcome).__name__
             raise RuntimeError(f"{came} is no reply to {asked}; reply to the pending request")
+        reply = self._gated(reply)
         charge(state.spend, reply)
         state.steps += 1
         self._step = opened_step(len(state.trail) + 1, request, reply)
         self.request = None
         take(self.plan, state, self.evidence, request, reply)
+
+    def _gated(self, reply: Reply) -> Reply:
+        """The reply, its draft marked as stopped where the prefix gate stops it only now: a driver
+        that cannot watch a draft being written decides as one that can."""
+        outcome = reply.outcome
+        if self.plan.prefix_gate is None or not isinstance(outcome, Drafted):
+            return reply
+        generation = outcome.generation
+        if len(generation.tokens) <= self._fed:
+            return reply
+        if not isinstance(self.feed(Partial(generation.tokens)), Stop):
+            return reply
+        return replace(reply, outcome=Drafted(replace(generation, finish_reason="stopped")))
 
     def _go_on(self) -> Request | Result:
         phase = self.state.phase
@@ -310,8 +334,25 @@ class Run:
             self._request_draft(tier, fit, refused)
         return why_not
 
-    def _request_draft(self, tier: int, fit: Fit, refused: Refusal | None = None) -> None:
-        self.request = _make_draft(tier, fit.passages, fit.forecast, self.time_left(), refused)
+    def _request_draft(
+        self, tier: int, fit: Fit, refused: Refusal | None = None, begun: str = ""
+    ) -> None:
+        self._fed = 0
+        self.state.stopped = self.state.kept = ""
+        left = self.time_left()
+        self.request = _make_draft(tier, fit.passages, fit.forecast, left, refused, begun)
+
+    def _request_rest(self, tier: int, fit: Fit) -> bool:
+        """Request that a tier goes on from what a stopped draft has left; False where there is
+        nothing, or no room for it."""
+        state, kept = self.state, self.state.kept
+        if not self.plan.finish or not kept.strip():
+            return False
+        longer = finishing_fit(self.plan.tiers[tier], fit, kept)
+        if longer is None or state.budget.refusal(state.spend, longer.forecast) is not None:
+            return False
+        self._request_draft(tier, longer, begun=kept)
+        return True
 
     def _assess_and_decide(self) -> None:
         attempt = self._current()
@@ -372,6 +413,8 @@ class Run:
             estimate = Unavailable(f"the critic could not judge it: {state.no_verdict}")
         else:
             estimate = assess_safely(plan.assessor, attempt.rung, signals)
+            if attempt.begun and isinstance(estimate, Estimate):  # fitted on whole drafts
+                estimate = replace(estimate, calibrated=False)
         attempt = assessed(attempt, signals, estimate)
         self._replace_current(attempt)
         return attempt
@@ -408,7 +451,7 @@ class Run:
         if refused is not None:
             state.degraded.append(f"policy: {refused}")
             choice = Decision(Action.ABSTAIN, f"the policy's choice was not open: {refused}")
-        choice = situated(self.plan, state, choice)
+        choice = within_risk(state, situated(self.plan, state, choice), situation)
         assert self._step is not None
         state.trail.append(decided_step(self._step, choice, situation))
         self._step = None
@@ -429,7 +472,8 @@ class Run:
             tier = tiers[0] if decision.tier is None else tiers[tiers.index(decision.tier)]
             fit = self._outlook.fit(tier)
             assert isinstance(fit, Fit)
-            self._request_draft(tier, fit)
+            if not self._request_rest(tier, fit):
+                self._request_draft(tier, fit)
         else:
             self._conclude(decision)
 

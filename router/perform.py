@@ -286,6 +286,8 @@ class Performer:
         tier, passages = request.tier, request.passages
         refused = request.refused if isinstance(request, Draft) else None
         prompter, rounds = run.prompter or self._prompter, run.prompter or self._rounds
+        if isinstance(request, Draft) and request.begun and rounds is not None:
+            return rounds.go_on(tier, request.begun, run.question, passages, run.turns)
         if refused is not None and rounds is not None:
             return rounds.retry(tier, refused, run.question, passages, run.turns)
         return prompter.prompt(tier, run.question, passages, run.turns)

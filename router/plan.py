@@ -90,6 +90,8 @@ class Plan:
         critiques: whether every whole draft is put before the critic, once. A draft that it could
             not judge is taken for one that nothing is known of.
         fallback: names of the signals that stand in for the others where none of these can be had.
+        finish: whether a tier that is escalated to goes on from what a stopped draft has left
+            (`Stop.keep`), where it has room for it. No certificate vouches for such an answer.
     """
 
     tiers: tuple[TierPlan, ...]
@@ -108,3 +110,4 @@ class Plan:
     entry: EntryPolicy | None = None
     critiques: bool = False
     fallback: tuple[str, ...] = ()
+    finish: bool = False

@@ -377,8 +377,13 @@ class EntryPolicy(Protocol):
 class PrefixGate(Protocol):
     """Judges a draft while it is being written. Pure."""
 
-    def judge(self, rung: Rung, tokens: Sequence[Token]) -> PrefixVerdict:
-        """Go on, release, or stop."""
+    def judge(self, rung: Rung, tokens: Sequence[Token], seen: int) -> PrefixVerdict:
+        """Go on, release, or stop.
+
+        Args:
+            tokens: all of the draft so far.
+            seen: how many of them it was shown before; 0 at a draft's beginning.
+        """
         ...
 
 
@@ -408,6 +413,17 @@ class RoundPrompter(Protocol):
         turns: Sequence[Turn],
     ) -> Prompt:
         """What a tier is shown for a further draft, the one before it having been refused."""
+        ...
+
+    def go_on(
+        self,
+        tier: int,
+        begun: str,
+        question: str,
+        passages: Sequence[Passage],
+        turns: Sequence[Turn],
+    ) -> Prompt:
+        """What a tier is shown to write the rest of an answer that begins with `begun`."""
         ...
 
 

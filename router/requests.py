@@ -69,6 +69,7 @@ class Draft:
 
     Attributes:
         refused: the critic's refusal of the answer before this one.
+        begun: how the answer begins, as lower tiers wrote it, to go on from; "" for a whole one.
     """
 
     tier: int
@@ -76,6 +77,7 @@ class Draft:
     forecast: Forecast = NOTHING
     timeout_s: float | None = None
     refused: Refusal | None = None
+    begun: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,16 +281,27 @@ class Partial:
 
 @dataclass(frozen=True, slots=True)
 class Continue:
-    """Go on with the draft; `release` allows what was written so far to be shown."""
+    """Go on with the draft.
+
+    Attributes:
+        release: what was written so far may be shown.
+        note: why the draft is judged less than it was configured to be, in words.
+    """
 
     release: bool = False
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """End the draft: it is not worth finishing."""
+    """End the draft: it is not worth finishing.
+
+    Attributes:
+        keep: how many of the tokens, from the first on, are worth being gone on from.
+    """
 
     reason: str
+    keep: int = 0
 
 
 PrefixVerdict = Continue | Stop

@@ -22,6 +22,8 @@ def make_result(plan: Plan, state: RunState) -> Result:
     if decision.action is Action.ANSWER:
         served = attempt_of(state.attempts, decision.attempt)
     gated = served is not None and decision.gated
+    # What was certified are whole drafts of one tier, under the policy's own terms.
+    is_other = (served is not None and bool(served.begun)) or state.budget.max_risk is not None
     estimate = None if served is None else served.estimate
     is_lacking = plan.fallback or any([tier.lacks for tier in plan.tiers])
     return _make_result(
@@ -43,7 +45,7 @@ def make_result(plan: Plan, state: RunState) -> Result:
         state.passages,
         (*state.degraded, *_stand_ins(plan, state)) if is_lacking else tuple(state.degraded),
         tuple(state.trail),
-        plan.certificate if gated else None,
+        plan.certificate if gated and not is_other else None,
         state.recognized,
         gated,
         tuple(state.queries),

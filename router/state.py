@@ -41,6 +41,8 @@ class RunState:
         found_in: per passage, the search that found it, from 1.
         proposed: the query that a model has just proposed; phase `search` goes on with it.
         no_verdict: why the critic could not judge the current attempt; None while it may.
+        stopped: why the prefix gate ended the draft that was written last; "" where it did not.
+        kept: what of that draft a higher tier may go on from.
     """
 
     run_id: str
@@ -68,6 +70,8 @@ class RunState:
     found_in: tuple[int, ...] = ()
     proposed: str | None = None
     no_verdict: str | None = None
+    stopped: str = ""
+    kept: str = ""
 
     def rounds_by_id(self) -> dict[str, int]:
         """By passage id, the search that found it; the last one where nobody kept it."""

@@ -66,7 +66,8 @@ def describe_request(request: Request) -> str:
     """What was asked for, without the tier's name."""
     if isinstance(request, Draft):
         shown = len(request.passages)
-        return f"draft from {plural(shown, 'passage')}" if shown else "draft"
+        drafts = f"draft from {plural(shown, 'passage')}" if shown else "draft"
+        return f"{drafts}, going on from: {_shown(request.begun)}" if request.begun else drafts
     words = _REQUESTS.get(type(request))
     return type(request).__name__.lower() if words is None else words(request)
 

@@ -28,6 +28,7 @@ _COMMANDS = {
     "estimators": "what can be read from an answer, what it needs and costs",
     "record": "draft every rung for a question set: the outcome table that `fit` reads",
     "fit": "calibrate, choose and certify a policy from recorded outcomes",
+    "fit-steps": "when to stop a long draft at its first weak step",
     "replay": "a policy over recorded outcomes, beside simple rules",
     "monitor": "whether a certificate still holds, from logged traffic",
     "evaluate": "a candidate profile, judged from logged traffic",

@@ -27,11 +27,13 @@ class Caller:
     Attributes:
         name: of the key; "" where the service has none.
         max_cost: of each request, in the deployment's currency; None without a limit.
+        max_risk: P(wrong) that an answer may have; None leaves it to the policy.
     """
 
     name: str = ""
     tenant: str = "default"
     max_cost: float | None = None
+    max_risk: float | None = None
 
 
 class KeyRing:
@@ -95,7 +97,7 @@ class KeyRing:
 
 
 def _caller(key: KeySettings) -> Caller:
-    return Caller(key.name, key.tenant, key.max_cost)
+    return Caller(key.name, key.tenant, key.max_cost, key.max_risk)
 
 
 def with_hashed_keys(settings: ServeSettings, environment: Mapping[str, str]) -> ServeSettings:

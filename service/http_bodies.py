@@ -48,6 +48,7 @@ class Overrides(BaseModel):
     max_calls: Count | None = None
     max_tokens: Count | None = None
     rounds: Annotated[int, Field(ge=0)] | None = None
+    risk: Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False)] | None = None
     trail: bool = False
 
 

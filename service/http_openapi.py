@@ -228,6 +228,7 @@ _SUREFOOT: dict[str, Any] = {
         "tier": _TEXT_OR_NULL,
         "model": _TEXT_OR_NULL,
         "gated": {"type": "boolean"},
+        "calibrated": {"type": "boolean"},
         "certificate": _TEXT_OR_NULL,
         "escalations": {"type": "integer"},
         "rounds": {"type": "integer"},

@@ -133,6 +133,7 @@ def budget_within(
         max_calls=_least(configured.max_calls, asked.max_calls),
         max_tokens=_least(configured.max_tokens, asked.max_tokens),
         max_rounds=_least(configured.max_rounds, asked.rounds) or 0,
+        max_risk=_least(configured.max_risk, caller.max_risk, asked.risk),
     )
 
 

@@ -25,7 +25,7 @@ from surefoot.adapters.history_memory import MemoryHistory
 from surefoot.adapters.history_sqlite import SqliteHistory
 from surefoot.graphs.drawing import LABELS, mermaid
 from surefoot.graphs.graph_state import NODES, RouterContext, result_of
-from surefoot.graphs.machine import build_graph
+from surefoot.graphs.machine import compile_graph
 from surefoot.policies.threshold import BuyBand
 from surefoot.router.budget import Budget
 from surefoot.router.decisions import Action, Result
@@ -48,7 +48,7 @@ DOCUMENT = Path(__file__).parents[2] / "docs" / "graph.md"
 
 
 def graph_of(world: World, **options: Any) -> Any:
-    return build_graph(world.plan, world.performer, clock=world.clock, **options)
+    return compile_graph(world.plan, world.performer, clock=world.clock, **options)
 
 
 async def fresh(setup: Setup, **options: Any) -> Any:

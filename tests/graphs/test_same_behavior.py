@@ -19,7 +19,7 @@ from surefoot.graphs.caller_prompter import CallerPrompter
 from surefoot.graphs.chat_model import RouterChatModel
 from surefoot.graphs.gate_models import GateTier
 from surefoot.graphs.graph_state import result_of
-from surefoot.graphs.machine import build_graph
+from surefoot.graphs.machine import compile_graph
 from surefoot.graphs.middleware import ConfidenceMiddleware
 from surefoot.graphs.prompter import TemplatePrompter
 from surefoot.policies.recorded import Replayer
@@ -148,7 +148,7 @@ async def plainly(recording: Recording) -> End:
 
 async def by_graph(recording: Recording) -> End:
     plan, performer, _ = deployment(recording)
-    state: Any = await build_graph(plan, performer).ainvoke({"question": QUESTION})
+    state: Any = await compile_graph(plan, performer).ainvoke({"question": QUESTION})
     return end_of(result_of(state))
 
 

@@ -15,7 +15,7 @@ from langgraph.checkpoint.memory import InMemorySaver
 from surefoot.adapters.compare_lexical import LexicalComparer
 from surefoot.adapters.history_memory import MemoryHistory
 from surefoot.graphs.graph_state import RouterContext, result_of
-from surefoot.graphs.machine import build_graph
+from surefoot.graphs.machine import compile_graph
 from surefoot.policies.threshold import BuyBand
 from surefoot.router.budget import Budget, Price
 from surefoot.router.decisions import Action, Choice, Result, Rung
@@ -53,10 +53,13 @@ class BrokenPolicy:
 
 
 class NoLyon:
-    """A prefix gate that stops whatever begins with Lyon."""
+    """A prefix gate that stops at Lyon, and keeps what stands before."""
 
-    def judge(self, rung: Rung, tokens: Sequence[Token]) -> PrefixVerdict:
-        return Stop("not Lyon") if tokens[0].token == "Lyon" else Continue()
+    def judge(self, rung: Rung, tokens: Sequence[Token], seen: int) -> PrefixVerdict:
+        for number, token in enumerate(tokens[seen:], seen):
+            if token.token.strip() == "Lyon":
+                return Stop("not Lyon", keep=number)
+        return Continue()
 
 
 def broken_estimate(evidence: Evidence) -> Reading:
@@ -269,6 +272,18 @@ SCENARIOS = {
         "Paris, France",
         ("draft", "draft"),
     ),
+    "a weak step is gone on from": Scenario(
+        Setup(
+            (says("It is big. Lyon I think. So Lyon."),),
+            LARGE,
+            retrieval=None,
+            prefix_gate=NoLyon(),
+            finish=True,
+        ),
+        Action.ANSWER,
+        "It is big. Paris, France",
+        ("draft", "draft,"),
+    ),
     "a repeat is recognized": Scenario(
         Setup(history=history_of(QUESTION)), Action.ANSWER, "Paris", ("recall", "record")
     ),
@@ -332,20 +347,20 @@ def terms(setup: Setup) -> RouterContext:
 
 
 async def awaited(world: World, setup: Setup) -> Result:
-    graph = build_graph(world.plan, world.performer, clock=world.clock)
+    graph = compile_graph(world.plan, world.performer, clock=world.clock)
     return result_of(await graph.ainvoke(given(setup), context=terms(setup)))
 
 
 async def called(world: World, setup: Setup) -> Result:
     """By `invoke`, in a thread without an event loop."""
-    graph = build_graph(world.plan, world.performer, clock=world.clock)
+    graph = compile_graph(world.plan, world.performer, clock=world.clock)
     call = asyncio.to_thread(graph.invoke, given(setup), context=terms(setup))
     return result_of(await call)
 
 
 async def checkpointed(world: World, setup: Setup) -> Result:
     """With a checkpoint after each node, every one of them plain JSON."""
-    graph = build_graph(
+    graph = compile_graph(
         world.plan, world.performer, clock=world.clock, checkpointer=InMemorySaver()
     )
     config: Any = {"configurable": {"thread_id": "a"}}

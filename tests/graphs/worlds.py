@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from surefoot.graphs.prompter import TemplatePrompter
 from surefoot.policies.threshold import BuyBand, RungRule, ThresholdPolicy
 from surefoot.router.assessing import BareAssessor
 from surefoot.router.budget import Budget, Price
@@ -112,6 +113,7 @@ class Setup:
     policy: Policy | None = None
     free: tuple[Estimator, ...] = field(default_factory=lambda: (MinTokenProb(),))
     prefix_gate: PrefixGate | None = None
+    finish: bool = False
     history: Callable[[], Awaitable[History]] | None = None
     comparers: Mapping[CompareKind, Comparer] = field(default_factory=dict)
     session: Session = field(default_factory=Session)
@@ -147,6 +149,7 @@ async def build_world(setup: Setup) -> World:
         budget=setup.budget,
         retrieval=setup.retrieval,
         prefix_gate=setup.prefix_gate,
+        finish=setup.finish,
         remember=setup.history is not None,
     )
     models = (
@@ -157,7 +160,14 @@ async def build_world(setup: Setup) -> World:
     retriever = FixedRetriever(error=setup.found) if is_error else FixedRetriever(setup.found)  # type: ignore[arg-type]  # told apart by is_error
     history = None if setup.history is None else await setup.history()
     performer = Performer(
-        plan, models, prompter, retriever, history, comparers=setup.comparers, now=lambda: AT
+        plan,
+        models,
+        prompter,
+        retriever,
+        history,
+        comparers=setup.comparers,
+        rounds=TemplatePrompter(("few_shot", "chat")),
+        now=lambda: AT,
     )
     return World(plan, performer, clock, models, retriever, history)
 

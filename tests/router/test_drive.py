@@ -280,7 +280,7 @@ class Gate:
         self.verdicts: list[PrefixVerdict] = []
         self.rungs: set[Rung] = set()
 
-    def judge(self, rung: Rung, tokens: Sequence[Token]) -> PrefixVerdict:
+    def judge(self, rung: Rung, tokens: Sequence[Token], seen: int) -> PrefixVerdict:
         """By the last word."""
         verdict: PrefixVerdict = Continue(release=tokens[-1].token.strip() == "Paris")
         if tokens[-1].token.strip() == "um":
@@ -304,7 +304,7 @@ async def test_a_stopped_draft_is_paid_for_and_never_served() -> None:
     assert gate.rungs == {Rung(0, 0, False), Rung(1, 0, False)}
     stopped, whole = result.attempts
     assert (stopped.text, stopped.finish_reason) == ("Well um", "stopped")
-    assert stopped.estimate == Unavailable("the answer is not whole (finish reason: stopped)")
+    assert stopped.estimate == Unavailable("the draft was stopped: hesitates")
     assert stopped.cost == 6.0 + 2.0  # the prompt, and two words of five
     assert (result.answer, result.best) == ("It is Paris indeed", whole)
     assert result.cost == stopped.cost + (whole.cost or 0.0)

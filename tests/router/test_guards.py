@@ -109,10 +109,10 @@ def test_a_policy_that_fails_abstains_and_says_why(what: object, why: str) -> No
 
 
 def test_verdicts() -> None:
-    assert judge_safely(Saying(Stop("x")), RUNG, ()) == Stop("x")
-    assert judge_safely(Saying(Continue(True)), RUNG, ()) == Continue(True)
-    assert judge_safely(Saying(OSError("x")), RUNG, ()) == "the prefix gate failed: OSError: x"
-    assert judge_safely(Saying(3), RUNG, ()) == "the prefix gate returned int, not a verdict"
+    assert judge_safely(Saying(Stop("x")), RUNG, (), 0) == Stop("x")
+    assert judge_safely(Saying(Continue(True)), RUNG, (), 0) == Continue(True)
+    assert judge_safely(Saying(OSError("x")), RUNG, (), 0) == "the prefix gate failed: OSError: x"
+    assert judge_safely(Saying(3), RUNG, (), 0) == "the prefix gate returned int, not a verdict"
 
 
 @pytest.mark.parametrize("stop", [KeyboardInterrupt(), SystemExit()])

@@ -665,7 +665,7 @@ class Gate:
     def __init__(self) -> None:
         self.rungs: list[Rung] = []
 
-    def judge(self, rung: Rung, tokens: Sequence[Token]) -> PrefixVerdict:
+    def judge(self, rung: Rung, tokens: Sequence[Token], seen: int) -> PrefixVerdict:
         """A verdict by the last word."""
         self.rungs.append(rung)
         match tokens[-1].token:

@@ -285,6 +285,17 @@ class RoundPrompts:
         """A prompt that names the refused answer."""
         return Prompt(f"{question} not {refused.answer}")
 
+    def go_on(
+        self,
+        tier: int,
+        begun: str,
+        question: str,
+        passages: Sequence[Passage],
+        turns: Sequence[Turn],
+    ) -> Prompt:
+        """A prompt that names the beginning."""
+        return Prompt(f"{question} {begun}")
+
 
 async def test_a_query_is_asked_of_the_tier_and_charged() -> None:
     model = FunctionModel(lambda call: "river of Paris")
@@ -303,6 +314,12 @@ async def test_a_draft_after_a_refusal_is_told_of_it() -> None:
     model = FunctionModel(lambda call: "Paris")
     await perform(Draft(0, FOUND, refused=Refusal("Lyon")), model, rounds=RoundPrompts())
     assert model.calls[0].prompt.text == f"{FRANCE} not Lyon"
+
+
+async def test_a_draft_that_was_begun_is_gone_on_from() -> None:
+    model = FunctionModel(lambda call: "is Paris")
+    await perform(Draft(0, FOUND, begun="The capital"), model, rounds=RoundPrompts())
+    assert model.calls[0].prompt.text == f"{FRANCE} The capital"
 
 
 # --- comparisons ----------------------------------------------------------------------------------

@@ -145,6 +145,8 @@ def test_plain_values_and_nothing_else() -> None:
         "passage_ids": ["p1", "p2"],
         "rationale": "",
         "tool_calls": [],
+        "begun": "",
+        "stopped": "",
     }
 
 

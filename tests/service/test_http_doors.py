@@ -139,7 +139,7 @@ USER = {"role": "user", "content": "Which city?"}
         ({"temperature": "hot"}, "temperature"),
         ({"top_logprobs": 21}, "top_logprobs"),
         ({"stream": 1}, "stream"),
-        ({"surefoot": {"risk": 1}}, "surefoot.risk"),
+        ({"surefoot": {"danger": 1}}, "surefoot.danger"),
         ({"messages": [{"role": "user", "content": " "}]}, None),
     ],
 )
