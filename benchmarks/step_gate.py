@@ -2,11 +2,12 @@
 
     python benchmarks/step_gate.py [--problems N] [--lost L] [--folder DIR]
 
-Gemma 3 270M works out word problems of arithmetic, made up here with known results, in several
-sentences. Half of the answers fit the gate's threshold (`surefoot fit-steps`), for each way to part
-an answer and each signal of a step; the other half says what it is worth, beside a gate that stops
-as many answers at random and beside the signals of the whole answer. Then the held-out problems go
-through a cascade, SmolLM2 135M before Gemma 3 270M: stopped or not, gone on from or written anew.
+Gemma 3 270M, after two examples, works out word problems of arithmetic, made up here with known
+results, in several sentences. Half of the answers fit the gate's threshold (`surefoot fit-steps`),
+for each way to part an answer and each signal of a step; the other half says what it is worth,
+beside a gate that stops as many answers at random and beside the signals of the whole answer. Then
+SmolLM2 135M drafts, and where its gate stops it Gemma goes on from there, beside what Gemma writes
+anew.
 Drafts are kept in DIR, so that a run that was broken off goes on.
 """
 
@@ -25,30 +26,40 @@ from typing import Any
 from surefoot import build, parse_settings
 from surefoot.policies.step_file import step_reader
 from surefoot.policies.step_fit import LabeledDraft, Walked, fit_steps, walk
-from surefoot.router.callers import CallerRequest
+from surefoot.policies.step_gate import StepGate, StepRule
+from surefoot.router.decisions import Rung
 from surefoot.router.estimators.catalogue import estimator
 from surefoot.router.evidence import Evidence, Generation
 from surefoot.router.metrics import auroc, wilson_interval
-from surefoot.router.protocols import Message, ModelCall, Prompt
+from surefoot.router.protocols import ModelCall, Prompt
+from surefoot.router.requests import Stop
 from surefoot.router.signals import Signal
 from surefoot.router.wire import decode, encode
 
 NAMES = ("Ann", "Ben", "Carla", "David", "Emma", "Felix", "Grace", "Henry")
 THINGS = ("pens", "apples", "books", "cards", "coins", "eggs", "cups", "stamps")
-SYSTEM = (
-    "Solve the problem step by step in short sentences. End with a line of the form: Answer: 12"
-)
+SHOWN = """Problems and how they are worked out.
+
+Problem: Mia has 4 bags with 3 shells each, and finds 5 more shells. How many shells does Mia have?
+Solution: Each of the 4 bags holds 3 shells. That makes 4 * 3 = 12 shells. Mia finds 5 more. \
+12 + 5 = 17. Answer: 17
+
+Problem: Leo has 8 stones and buys 6 more. Then Leo gives 5 away. How many stones does Leo have \
+now?
+Solution: Leo begins with 8 stones. With 6 more there are 8 + 6 = 14. Leo gives 5 away. 14 - 5 = \
+9. Answer: 9
+
+Problem: {}
+Solution:"""
 SETTINGS = """
 [[tiers]]
 name = "small"
 model = "local:smollm2-135m"
-prompt = "chat"
 max_output = 160
 price = { input = 0.0135, output = 0.0135 }
 [[tiers]]
 name = "large"
 model = "local:gemma3-270m"
-prompt = "chat"
 max_output = 160
 price = { input = 0.027, output = 0.027 }
 [signals]
@@ -93,9 +104,9 @@ async def drafts(tier: int, problems: int, file: Path) -> list[tuple[int, Genera
             if n in known:
                 continue
             text, _ = problem(n)
-            prompt = Prompt(messages=(Message("system", SYSTEM), Message("user", text)))
+            prompt = Prompt(SHOWN.format(text), stop=("\n",))
             began = time.perf_counter()
-            done = await model.generate(ModelCall(prompt, max_tokens=160, top_logprobs=10))
+            done = await model.generate(ModelCall(prompt, max_tokens=100, top_logprobs=10))
             row = {
                 "n": n,
                 "s": time.perf_counter() - began,
@@ -154,33 +165,42 @@ def _line(rest: list[Walked], threshold: float) -> str:
     )
 
 
-async def cascade(problems: int, threshold: float) -> None:
-    """Small before large, over held-out problems: whole drafts, stopped ones, gone on from."""
-    ways = {
-        "whole drafts, each written anew": None,
-        "stopped at a weak step, written anew": False,
-        "stopped at a weak step, gone on from": True,
+async def cascade(folder: Path, problems: int, lost: float) -> None:
+    """Gemma's answers to held-out problems, its own and those that SmolLM2 began."""
+    small = await drafts(0, problems, folder / "small.jsonl")
+    large = {
+        n: generation for n, generation, _ in await drafts(1, problems, folder / "large.jsonl")
     }
-    print("\n| way | right | tokens written by the large | seconds |")
-    for words, finish in ways.items():
-        text = SETTINGS.replace("small = 0.0", "small = 1.0")
-        if finish is not None:
-            text += f"[steps]\nthresholds = {{ small = {threshold} }}\n"
-            text += f"finish = {str(finish).lower()}\n"
-        right, large, began = [], 0, time.perf_counter()
-        async with build(parse_settings(text)).router as router:
-            for n in range(1, problems, 2):
-                asked, result = problem(n)
-                messages = (Message("system", SYSTEM), Message("user", asked))
-                answered = await router.respond(CallerRequest(messages))
-                served = answered.result
-                right.append(int(is_right(served.answer or "", result)))
-                known = answered.generation
-                large += 0 if known is None else sum(not one.special for one in known.tokens)
-        low, high = wilson_interval(sum(right), len(right))
-        share = sum(right) / len(right)
-        seconds = time.perf_counter() - began
-        print(f"| {words} | {share:.1%} [{low:.1%}, {high:.1%}] | {large:,} | {seconds:.0f} |")
+    reader = step_reader("mmboundary", "sentence")
+    known = [(n, LabeledDraft(g.tokens, is_right(g.text, problem(n)[1]))) for n, g, _ in small]
+    fit = fit_steps([walk(reader, one) for n, one in known if n % 2 == 0], lost=lost, delta=0.1)
+    gate = StepGate({0: StepRule(reader, fit.threshold)})
+    router = build(parse_settings(SETTINGS)).router
+    anew, finished, tokens_anew, tokens_finished = [], [], 0, 0
+    for n, generation, _ in small:
+        verdict = gate.judge(Rung(0, 0, False), generation.tokens, 0)
+        if n % 2 == 0 or not isinstance(verdict, Stop) or not verdict.keep:
+            continue
+        text, result = problem(n)
+        begun = "".join(token.token for token in generation.tokens[: verdict.keep])
+        prompt = Prompt(f"{SHOWN.format(text)} {begun.strip()}", stop=("\n",))
+        done = await router.performer.models[1].generate(ModelCall(prompt, max_tokens=100))
+        finished.append(is_right(f"{begun} {done.generations[0].text}", result))
+        anew.append(is_right(large[n].text, result))
+        tokens_finished += done.tokens_out
+        tokens_anew += len(large[n].tokens)
+    await router.aclose()
+    right = sum(one.correct for n, one in known if n % 2)
+    print(f"\nSmolLM2 alone: {right} of {len(known) // 2} right; threshold {fit.threshold:.3f}")
+    print(f"stopped with something to go on from: {len(finished)}")
+    for words, hits, tokens in (
+        ("Gemma writes anew", anew, tokens_anew),
+        ("Gemma goes on", finished, tokens_finished),
+    ):
+        if hits:
+            low, high = wilson_interval(sum(hits), len(hits))
+            share = sum(hits) / len(hits)
+            print(f"{words}: {share:.1%} [{low:.1%}, {high:.1%}] right, {tokens:,} tokens written")
 
 
 def main() -> None:
@@ -188,14 +208,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--problems", type=int, default=600)
     parser.add_argument("--lost", type=float, default=0.1)
-    parser.add_argument("--cascade", type=float, default=0.0, help="threshold; 0 leaves it out")
     parser.add_argument("--folder", type=Path)
     asked = parser.parse_args()
     folder = asked.folder or Path(tempfile.mkdtemp())
     found = asyncio.run(drafts(1, asked.problems, folder / "large.jsonl"))
     gate(found, asked.lost)
-    if asked.cascade:
-        asyncio.run(cascade(asked.problems, asked.cascade))
+    asyncio.run(cascade(folder, asked.problems, asked.lost))
 
 
 if __name__ == "__main__":

@@ -107,11 +107,17 @@ def without_policy(settings: Settings) -> Settings:
     return settings.model_copy(update={"policy": PolicySettings(thresholds=thresholds)})
 
 
-def build(settings: Settings, around: Surroundings | None = None) -> Built:
+def build(
+    settings: Settings, around: Surroundings | None = None, *, running: Built | None = None
+) -> Built:
     """Build the router of a configuration. Models are loaded at their first call.
 
     A search index that cannot be made or read is no reason not to answer: it is noted, and every
     search fails, which runs report under `degraded`.
+
+    Args:
+        running: a deployment that this one is to follow; it goes on with the same history where
+            the settings name the same.
 
     Raises:
         ConfigurationError: a name is unknown, weights or an extra are missing, a profile was not
@@ -127,7 +133,7 @@ def build(settings: Settings, around: Surroundings | None = None) -> Built:
         caches.model(protected(model, tier, settings.resilience, counts[tier.name]), tier)
         for model, tier in zip(opened, settings.tiers, strict=True)
     )
-    history = configured_history(settings, around)
+    history = _history(settings, around, running)
     audit = build_audit(settings.audit, around)
     # Last, since an index may take minutes: every other mistake is told before.
     found = find_retriever(settings, around)
@@ -189,6 +195,14 @@ def build(settings: Settings, around: Surroundings | None = None) -> Built:
         build_monitor_store(settings, around) if decides.certificate is not None else None,
         decides.gate,
     )
+
+
+def _history(
+    settings: Settings, around: Surroundings, running: Built | None
+) -> HistoryStore | None:
+    if running is not None and running.settings.history == settings.history:
+        return running.history
+    return configured_history(settings, around)
 
 
 def _critic(settings: Settings, decides: BuiltPolicy, caches: Caches) -> CriticService | None:

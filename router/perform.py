@@ -194,6 +194,7 @@ class Performer:
         self._may_repeat = may_repeat
         self._now = now
         self._resources: list[Closing] = []
+        self._closes_history = True
 
     async def perform(
         self,
@@ -221,10 +222,15 @@ class Performer:
         """Have something closed after models, history and critic, which use it."""
         self._resources.append(resource)
 
+    def leave_history_open(self) -> None:
+        """Do not close the history at the end: somebody else goes on with it."""
+        self._closes_history = False
+
     async def aclose(self) -> None:
         """Close models and history; each is closed even where another cannot be."""
+        history = self.history if self._closes_history else None
         async with AsyncExitStack() as stack:
-            for closing in (*self._resources, *self.models, self.history, self.critic):
+            for closing in (*self._resources, *self.models, history, self.critic):
                 if closing is not None:
                     stack.push_async_callback(closing.aclose)
 

@@ -111,11 +111,12 @@ def built(choices: Choices, *, policy: bool = True) -> Iterator[Built]:
         found.router.close()
 
 
-def opened(choices: Choices, *, policy: bool = True) -> Built:
+def opened(choices: Choices, *, policy: bool = True, running: Built | None = None) -> Built:
     """The built router, for a caller that closes it on the event loop that it was used on.
 
     Args:
         policy: as for `built`.
+        running: a deployment that this one is to follow, as in `build`.
     """
     from ..graphs.config import Surroundings, build, without_policy
     from .console import progress_bar
@@ -126,7 +127,7 @@ def opened(choices: Choices, *, policy: bool = True) -> Built:
     with progress_bar() as progress:
         around = Surroundings(folder, progress=progress)
         try:
-            found = build(settings, around)
+            found = build(settings, around, running=running)
             show_license_notices(settings, around)
         except ConfigurationError as error:
             error.add_note(f"(configured by {source})")

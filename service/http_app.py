@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
@@ -32,13 +31,10 @@ def create_app(gateway: Gateway) -> RequestMarks:
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        watching = asyncio.create_task(gateway.monitor.run()) if gateway.monitor.is_on else None
+        gateway.watch()
         try:
             yield
         finally:
-            if watching is not None:
-                watching.cancel()
-                await asyncio.wait({watching})
             await gateway.aclose()
 
     routes = [_route(gateway, path, handler, method) for path, handler, method in HANDLERS]
@@ -57,7 +53,8 @@ def create_app(gateway: Gateway) -> RequestMarks:
 
 def _route(gateway: Gateway, path: str, handler: Handler, method: str) -> Route:
     async def serve(request: Request) -> Response:
-        return await handler(gateway, request)
+        with gateway.deployment.in_use():  # what a request began on stays open until its end
+            return await handler(gateway, request)
 
     return Route(path, serve, methods=[method])
 

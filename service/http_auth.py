@@ -42,17 +42,24 @@ class KeyRing:
     Args:
         keys: all with their hashes, see `with_hashed_keys`.
         clock: monotonic seconds.
+        before: the keys until now; a key whose rate stays has not got it back by a reload.
     """
 
     def __init__(
-        self, keys: Sequence[KeySettings], clock: Callable[[], float] = time.monotonic
+        self,
+        keys: Sequence[KeySettings],
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        before: KeyRing | None = None,
     ) -> None:
         self._keys = [(bytes.fromhex(key.sha256 or ""), _caller(key)) for key in keys]
-        self._limits = {
-            key.name: RateLimit(key.requests_per_minute, clock)
-            for key in keys
-            if key.requests_per_minute is not None
-        }
+        known = {} if before is None else before._limits
+        self._limits: dict[str, RateLimit] = {}
+        for key in keys:
+            rate, used = key.requests_per_minute, known.get(key.name)
+            if rate is not None:
+                same = used is not None and used.per_minute == rate
+                self._limits[key.name] = used if same and used else RateLimit(rate, clock)
 
     def authenticate(self, authorization: str | None) -> Caller:
         """The caller that an `Authorization` header names.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import orjson
@@ -59,30 +60,32 @@ async def decide(gateway: Gateway, request: Request) -> Response:
     asked = parse_body(
         DecideBody, await read_body(request, gateway.settings.max_body_bytes, allowed)
     )
-    offer = Offer(
-        _evidence(asked),
-        _tier(gateway, asked.tier),
-        asked.round,
-        [Turn(one.question, one.answer) for one in asked.turns],
-    )
-    router = gateway.built.router
-    left = allowed - (gateway.clock() - mark.began)
-    if left <= 0.0:
-        raise HttpError(504, "deadline_exceeded", "the request's time was up before its turn came")
-    budget = budget_within(router.plan.budget, left, caller, asked.surefoot)
-    async with gateway.admission.place(left):
-        try:
-            judged = await unless_left(request.receive, router.judge(offer, budget=budget))
-        except UsageError as error:
-            raise of_usage(error) from error
-    document = {"object": "surefoot.judgement", **judgement_document(judged, gateway.built.names)}
+    with gateway.deployment.in_use() as built:
+        offer = Offer(
+            _evidence(asked),
+            _tier(built.names, asked.tier),
+            asked.round,
+            [Turn(one.question, one.answer) for one in asked.turns],
+        )
+        router = built.router
+        left = allowed - (gateway.clock() - mark.began)
+        if left <= 0.0:
+            raise HttpError(
+                504, "deadline_exceeded", "the request's time was up before its turn came"
+            )
+        budget = budget_within(router.plan.budget, left, caller, asked.surefoot)
+        async with gateway.admission.place(left):
+            try:
+                judged = await unless_left(request.receive, router.judge(offer, budget=budget))
+            except UsageError as error:
+                raise of_usage(error) from error
+    document = {"object": "surefoot.judgement", **judgement_document(judged, built.names)}
     if asked.surefoot.trail:
         document["trail"] = trail_document(judged)
     return json_response(document)
 
 
-def _tier(gateway: Gateway, name: str | None) -> int:
-    names = gateway.built.names
+def _tier(names: Sequence[str], name: str | None) -> int:
     if name is None:
         return 0
     if name not in names:

@@ -18,6 +18,7 @@ from ..router.errors import StoreError
 from ..router.feedback import Feedback
 from ..router.perform import utc_now
 from .http_auth import Caller, KeyRing, check_exposure
+from .http_deployment import Deployment
 from .http_errors import HttpError, bad_request, overloaded
 from .http_idempotency import Idempotency
 from .http_limits import Admission
@@ -46,6 +47,7 @@ class Gateway:
 
     Attributes:
         is_draining: it is about to end, and takes no further work.
+        deployment: what new requests begin on.
 
     Args:
         clock: monotonic seconds.
@@ -62,9 +64,9 @@ class Gateway:
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], float] = time.time,
     ) -> None:
-        self.built = built
         self.settings = built.settings.serve
         check_exposure(self.settings)
+        self.deployment = Deployment(built)
         self.clock = clock
         self.now = now
         self.is_draining = False
@@ -73,19 +75,67 @@ class Gateway:
         self.idempotency = Idempotency(built.settings, clock=clock)
         self.metrics = Metrics(built, self.idempotency.counts)
         self.request_ids = RequestIds()
-        tenants = [key.tenant for key in self.settings.keys] or [Caller().tenant]
-        self.monitor = MonitorFeed(built, tenants, now=now)
+        self.monitor = self._monitor_of(built)
+        self._watching: asyncio.Task[None] | None = None
         self._later: set[asyncio.Task[None]] = set()
         self._traces, self._provider = _traces(built)
 
+    @property
+    def built(self) -> Built:
+        """The deployment that new requests begin on."""
+        return self.deployment.built
+
+    def watch(self) -> None:
+        """Begin to feed the monitor, where there is a promise to watch."""
+        if self.monitor.is_on:
+            self._watching = asyncio.create_task(self.monitor.run())
+
+    def go_over_to(self, built: Built) -> None:
+        """Let new requests begin on another deployment; those under way end on theirs.
+
+        Raises:
+            ConfigurationError: it would be open to everybody beyond this machine.
+        """
+        serve = built.settings.serve
+        check_exposure(serve)
+        before, self.deployment = self.deployment, Deployment(built)
+        self.settings = serve
+        self.keys = KeyRing(serve.keys, self.clock, before=self.keys)
+        self.admission.resize(serve.max_in_flight, serve.max_waiting)
+        self.metrics.follow(built)
+        if self._watching is not None:
+            self._watching.cancel()
+            self._watching = None
+        self.monitor = self._monitor_of(built)
+        self.watch()
+        if before.built.history is built.history:
+            before.built.router.performer.leave_history_open()
+        self._do_later(before.retire(serve.max_deadline_s))
+
+    def _monitor_of(self, built: Built) -> MonitorFeed:
+        tenants = [key.tenant for key in built.settings.serve.keys] or [Caller().tenant]
+        return MonitorFeed(built, tenants, now=self.now)
+
+    def _do_later(self, work: Coroutine[object, object, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._later.add(task)
+        task.add_done_callback(self._later.discard)
+
     async def aclose(self) -> None:
         """Close the deployment, and what is kept beside it, once what is to be noted is."""
+        if self._watching is not None:
+            self._watching.cancel()
+            await asyncio.wait({self._watching})
         if self._later:
-            await asyncio.wait(self._later, timeout=_NOTES_S)
+            _, late = await asyncio.wait(self._later, timeout=_NOTES_S)
+            for task in late:  # deployments that were still to be closed are
+                task.cancel()
+            if late:
+                await asyncio.wait(late)
         if self._provider is not None:
             await asyncio.to_thread(self._provider.shutdown)
         await self.idempotency.aclose()
-        await self.built.router.aclose()
+        await self.deployment.aclose()
 
     def ended(
         self,
@@ -111,9 +161,7 @@ class Gateway:
             return
         notes = audit.draws(result, utc_now())
         if notes:
-            task = asyncio.get_running_loop().create_task(self._noted(history, tenant, notes))
-            self._later.add(task)
-            task.add_done_callback(self._later.discard)
+            self._do_later(self._noted(history, tenant, notes))
 
     async def _noted(self, history: HistoryStore, tenant: str, notes: Sequence[Feedback]) -> None:
         for note in notes:

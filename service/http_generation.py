@@ -9,7 +9,7 @@ import asyncio
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import orjson
 from starlette.requests import Request
@@ -46,6 +46,9 @@ from .http_gateway import Gateway, read_body, unless_left
 from .http_idempotency import idempotency_key
 from .http_marks import Mark
 from .http_requests import allowed_s, budget_within, chat_request, completion_request
+
+if TYPE_CHECKING:
+    from ..graphs.config import Built
 
 __all__ = ["CHAT", "COMPLETIONS", "Endpoint", "generate"]
 
@@ -112,6 +115,7 @@ class Asked:
     request: CallerRequest
     allowed_s: float
     headers: Mapping[str, str]
+    built: Built
 
 
 async def generate(gateway: Gateway, request: Request, endpoint: Endpoint[Any]) -> Response:
@@ -127,13 +131,14 @@ async def generate(gateway: Gateway, request: Request, endpoint: Endpoint[Any]) 
     data = await read_body(request, gateway.settings.max_body_bytes, allowed)
     body = parse_body(endpoint.body, data)
     check_model(gateway, body.model)
-    asked = Asked(caller, mark, body, endpoint.asked(body), allowed, request.headers)
-    key = idempotency_key(request.headers.get("idempotency-key"))
-    if key is None:
-        answered = await unless_left(request.receive, _answered(gateway, asked))
-        return _response(gateway, endpoint, asked, answered)
-    slot, digest = Slot(caller.tenant, key), body_hash(endpoint.path, data)
-    return await unless_left(request.receive, _once(gateway, endpoint, asked, slot, digest))
+    with gateway.deployment.in_use() as built:
+        asked = Asked(caller, mark, body, endpoint.asked(body), allowed, request.headers, built)
+        key = idempotency_key(request.headers.get("idempotency-key"))
+        if key is None:
+            answered = await unless_left(request.receive, _answered(gateway, asked))
+            return _response(gateway, endpoint, asked, answered)
+        slot, digest = Slot(caller.tenant, key), body_hash(endpoint.path, data)
+        return await unless_left(request.receive, _once(gateway, endpoint, asked, slot, digest))
 
 
 async def _once(
@@ -184,7 +189,7 @@ def check_model(gateway: Gateway, name: str) -> None:
 async def _answered(gateway: Gateway, asked: Asked) -> Answered:
     mark = asked.mark
     async with gateway.admission.place(_left_s(gateway, asked)):
-        router = gateway.built.router
+        router = asked.built.router
         budget = budget_within(
             router.plan.budget, _left_s(gateway, asked), asked.caller, asked.body.surefoot
         )
@@ -228,7 +233,7 @@ def _response(
 ) -> Response:
     result, settings, body = answered.result, gateway.settings, asked.body
     if result.action is Action.ABSTAIN:
-        failure = _failure(gateway, result)
+        failure = _failure(asked.built, result)
         if failure is not None and settings.unreachable == "error":
             raise failure
         if settings.abstain == "error":
@@ -237,7 +242,7 @@ def _response(
     reply = Reply(answered, body.model, text, int(gateway.now()))
     wanted = body.surefoot.trail
     shape = Shape(body.n or 1, endpoint.candidates(body), body.wants_usage)
-    decision = surefoot_field(result, gateway.built.names, trail=wanted)
+    decision = surefoot_field(result, asked.built.names, trail=wanted)
     headers = decision_headers(result)
     if body.stream:
         return Response(endpoint.events(reply, shape, decision), headers={**_EVENTS, **headers})
@@ -245,7 +250,7 @@ def _response(
     return Response(document, headers={**_JSON, **headers})
 
 
-def _failure(gateway: Gateway, result: Result) -> HttpError | None:
+def _failure(built: Built, result: Result) -> HttpError | None:
     """What the world did, where no tier wrote anything at all; None for a considered abstention."""
     kinds = {kind for step in result.trail if (kind := failure_kind(step)) is not None}
     if result.attempts or not kinds:
@@ -254,5 +259,5 @@ def _failure(gateway: Gateway, result: Result) -> HttpError | None:
         return HttpError(504, "deadline_exceeded", result.reason)
     if kinds <= _REFUSALS:
         return HttpError(400, "upstream_refused", result.reason)
-    patience = gateway.built.settings.resilience.open_s if CircuitOpen.kind in kinds else 1.0
+    patience = built.settings.resilience.open_s if CircuitOpen.kind in kinds else 1.0
     return HttpError(503, "upstream_unavailable", result.reason, retry_after_s=math.ceil(patience))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -20,6 +21,7 @@ class RateLimit:
     """
 
     def __init__(self, per_minute: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self.per_minute = per_minute
         self._rate = per_minute / 60.0
         self._most = max(1.0, per_minute)
         self._left = self._most
@@ -48,12 +50,18 @@ class Admission:
     def __init__(self, max_in_flight: int, max_waiting: int) -> None:
         self.in_flight = 0
         self.waiting = 0
+        self._most = max_in_flight
         self._max_waiting = max_waiting
-        self._places = asyncio.Semaphore(max_in_flight)
+        self._queue: deque[asyncio.Future[None]] = deque()
+
+    def resize(self, max_in_flight: int, max_waiting: int) -> None:
+        """Other bounds. Requests under way keep their places, also where there are fewer now."""
+        self._most, self._max_waiting = max_in_flight, max_waiting
+        self._hand_on()
 
     def check(self) -> None:
         """Raises HttpError (503) where a request that came now would have to be turned away."""
-        if self._places.locked() and self.waiting >= self._max_waiting:
+        if self.in_flight >= self._most and self.waiting >= self._max_waiting:
             raise overloaded("too many requests are under way; try again in a moment")
 
     @asynccontextmanager
@@ -67,14 +75,36 @@ class Admission:
         self.waiting += 1
         try:
             async with asyncio.timeout(patience_s):
-                await self._places.acquire()
+                await self._take()
         except TimeoutError as error:
             raise overloaded("no place became free within the request's deadline") from error
         finally:
             self.waiting -= 1
-        self.in_flight += 1
         try:
             yield
         finally:
             self.in_flight -= 1
-            self._places.release()
+            self._hand_on()
+
+    async def _take(self) -> None:
+        if self.in_flight < self._most and not self._queue:
+            self.in_flight += 1
+            return
+        turn = asyncio.get_running_loop().create_future()
+        self._queue.append(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():  # it was given the place just before
+                self.in_flight -= 1
+                self._hand_on()
+            else:
+                self._queue.remove(turn)
+            raise
+
+    def _hand_on(self) -> None:
+        while self._queue and self.in_flight < self._most:
+            turn = self._queue.popleft()
+            if not turn.done():
+                self.in_flight += 1
+                turn.set_result(None)

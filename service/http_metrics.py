@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.core import CounterMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from ..graphs.decision_field import tier_name
 from ..router.decisions import Result
 from ..router.trail import failure_kind
 
@@ -59,11 +60,20 @@ class Metrics:
         self._stages = Histogram(
             "surefoot_stage_duration_seconds", "Steps", ("stage",), buckets=_SECONDS, registry=where
         )
-        where.register(_Counted(built, idempotency))
+        self.reloads = Counter(
+            "surefoot_reloads", "Other configurations", ("outcome",), registry=where
+        )
+        self._counted = _Counted(built, idempotency)
+        where.register(self._counted)
+
+    def follow(self, built: Built) -> None:
+        """Another deployment: its tiers' names, and what its parts count from now on."""
+        self._tiers = built.names
+        self._counted.follow(built)
 
     def note(self, result: Result) -> None:
         """Count a run that has ended."""
-        tier = "" if result.tier is None else self._tiers[result.tier]
+        tier = "" if result.tier is None else tier_name(result.tier, self._tiers)
         self._decisions.labels(result.action.value, tier).inc()
         if result.confidence is not None:
             self._confidence.observe(result.confidence)
@@ -73,7 +83,7 @@ class Metrics:
             stage = step.request.partition(" ")[0]
             self._stages.labels(stage).observe(step.elapsed_s)
             if step.tier is not None and stage in _ASKED:
-                name = self._tiers[step.tier]
+                name = tier_name(step.tier, self._tiers)
                 self._attempts.labels(name, failure_kind(step) or "ok").inc()
                 self._cost.labels(name).inc(max(0.0, step.cost or 0.0))
 
@@ -88,27 +98,54 @@ class _Counted(Collector):
     def __init__(self, built: Built, idempotency: Mapping[str, int]) -> None:
         self._built = built
         self._idempotency = idempotency
+        self._earlier: dict[tuple[str, str, str], float] = {}
+
+    def follow(self, built: Built) -> None:
+        """Count on from what the deployment before had counted: a counter never falls."""
+        for family in (self._tier_events(), self._cache_requests()):
+            for sample in family.samples:
+                first, second = sample.labels.values()
+                self._earlier[family.name, first, second] = sample.value
+        self._built = built
 
     def collect(self) -> Iterator[Metric]:
         """The families."""
-        tiers = CounterMetricFamily(
-            "surefoot_tier_events", "What happened to calls of tiers", labels=("tier", "event")
-        )
-        for name, counts in self._built.tier_counts.items():
-            for event, count in counts.items():
-                tiers.add_metric((name, event), count)
-        yield tiers
-        caches = CounterMetricFamily(
-            "surefoot_cache_requests", "What the cache had", labels=("cache", "result")
-        )
-        found = self._built.caches
-        if found is not None and found.exact is not None:
-            for event, count in found.exact.counts.items():
-                caches.add_metric(("exact", event), count)
-        yield caches
+        yield self._tier_events()
+        yield self._cache_requests()
         keys = CounterMetricFamily(
             "surefoot_idempotency", "What became of requests with a key", labels=("result",)
         )
         for event, count in self._idempotency.items():
             keys.add_metric((event,), count)
         yield keys
+
+    def _tier_events(self) -> CounterMetricFamily:
+        found = {
+            (name, event): count
+            for name, counts in self._built.tier_counts.items()
+            for event, count in counts.items()
+        }
+        words = "What happened to calls of tiers"
+        return self._family("surefoot_tier_events", words, ("tier", "event"), found)
+
+    def _cache_requests(self) -> CounterMetricFamily:
+        caches = self._built.caches
+        exact = None if caches is None else caches.exact
+        counts = {} if exact is None else exact.counts
+        found = {("exact", event): count for event, count in counts.items()}
+        return self._family(
+            "surefoot_cache_requests", "What the cache had", ("cache", "result"), found
+        )
+
+    def _family(
+        self,
+        name: str,
+        words: str,
+        labels: tuple[str, str],
+        now: Mapping[tuple[str, str], int],
+    ) -> CounterMetricFamily:
+        family = CounterMetricFamily(name, words, labels=labels)
+        earlier = {key[1:]: count for key, count in self._earlier.items() if key[0] == name}
+        for key in {**earlier, **now}:
+            family.add_metric(key, earlier.get(key, 0.0) + now.get(key, 0))
+        return family

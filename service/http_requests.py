@@ -8,8 +8,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, TypeVar
 
-import orjson
-
 from ..graphs.settings import ServeSettings
 from ..router.budget import Budget
 from ..router.callers import CallerRequest
@@ -37,9 +35,9 @@ def chat_request(body: ChatBody) -> CallerRequest:
     if not any(one.role == "user" for one in messages):
         raise bad_request("'messages': no user says anything", "messages")
     options = CallOptions(
-        tools=_json(body.tools),
-        tool_choice=_json(body.tool_choice),
-        response_format=_json(body.response_format),
+        tools=_json("tools", body.tools),
+        tool_choice=_json("tool_choice", body.tool_choice),
+        response_format=_json("response_format", body.response_format),
         parallel_tool_calls=body.parallel_tool_calls,
         others=_others(body),
     )
@@ -75,20 +73,20 @@ def _parts_text(parts: list[dict[str, Any]]) -> str:
     return "\n".join(text for text in texts if isinstance(text, str))
 
 
-def _json(value: object) -> str | None:
-    return None if value is None else orjson.dumps(value).decode()
-
-
 def _others(body: GenerationBody) -> str | None:
     extra = body.model_extra or {}
     kept = {name: value for name, value in extra.items() if name not in _NOT_PASSED_ON}
-    if not kept:
+    return _json(", ".join(kept)[:200], kept) if kept else None
+
+
+def _json(names: str, value: object) -> str | None:
+    if value is None:
         return None
     try:
         # Not orjson: whole numbers of any size are JSON, and pass through.
-        return json.dumps(kept, ensure_ascii=False, allow_nan=False)
+        return json.dumps(value, ensure_ascii=False, allow_nan=False)
     except ValueError as error:
-        raise bad_request(f"{', '.join(kept)[:200]}: holds what is no JSON: {error}") from error
+        raise bad_request(f"{names}: holds what is no JSON: {error}") from error
 
 
 def allowed_s(headers: Mapping[str, str], settings: ServeSettings) -> float:

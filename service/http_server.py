@@ -30,6 +30,7 @@ class GracefulServer(uvicorn.Server):
 
     Args:
         handles_signals: False where somebody else does, and calls `drain`.
+        reload: called on SIGHUP; without it SIGHUP ends the process, as it does everywhere.
         clock: monotonic seconds.
     """
 
@@ -38,11 +39,13 @@ class GracefulServer(uvicorn.Server):
         gateway: Gateway,
         *,
         handles_signals: bool = True,
+        reload: Callable[[], None] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._gateway = gateway
         self._marks = create_app(gateway)
         self._handles_signals = handles_signals
+        self._reload = reload
         self._clock = clock
         self._draining: asyncio.Task[None] | None = None
         config = uvicorn.Config(
@@ -76,9 +79,12 @@ class GracefulServer(uvicorn.Server):
         if not self._handles_signals:
             yield
             return
+        asked = {signal.SIGTERM: self.drain, signal.SIGINT: self.drain}
+        if self._reload is not None and hasattr(signal, "SIGHUP"):
+            asked[signal.SIGHUP] = self._reload
         before = {
-            one: signal.signal(one, lambda *_: loop.call_soon_threadsafe(self.drain))
-            for one in (signal.SIGTERM, signal.SIGINT)
+            one: signal.signal(one, lambda *_, do=do: loop.call_soon_threadsafe(do))
+            for one, do in asked.items()
         }
         loop = asyncio.get_running_loop()
         try:

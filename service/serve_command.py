@@ -38,7 +38,8 @@ def command(
     port: int | None,
 ) -> None:
     """Serve POST /v1/chat/completions and /v1/completions, GET /v1/models, /healthz, /readyz and
-    /metrics until SIGTERM or Ctrl-C, which finish what is under way first.
+    /metrics until SIGTERM or Ctrl-C, which finish what is under way first. SIGHUP reads
+    configuration, environment and profile anew.
 
     Without keys in the configuration ([[serve.keys]]) it listens on loopback alone. What it listens
     on is said on stderr.
@@ -50,19 +51,23 @@ def command(
             raise MissingExtra(name, "serve") from error
     from .http_auth import with_hashed_keys
 
-    built = opened(Choices(config, docs, history))
+    choices = Choices(config, docs, history)
     given = {"host": host, "port": port}
-    serve = built.settings.serve.model_copy(
-        update={name: value for name, value in given.items() if value is not None}
-    )
-    serve = with_hashed_keys(serve, os.environ)
-    _run(replace(built, settings=built.settings.model_copy(update={"serve": serve})))
+    said = {name: value for name, value in given.items() if value is not None}
+
+    def make(running: Built | None = None) -> Built:
+        built = opened(choices, running=running)
+        serve = with_hashed_keys(built.settings.serve.model_copy(update=said), os.environ)
+        return replace(built, settings=built.settings.model_copy(update={"serve": serve}))
+
+    _run(make(), make)
 
 
-def _run(built: Built) -> None:
+def _run(built: Built, make: Callable[[Built], Built]) -> None:
     from .http_gateway import Gateway
     from .http_logs import set_up_logs
     from .http_server import GracefulServer, listening_socket
+    from .reloading import Reloader
     from .streams import say
 
     gateway = Gateway(built)
@@ -76,7 +81,9 @@ def _run(built: Built) -> None:
         shown = f"[{host}]" if ":" in host else host
         say(f"listening on http://{shown}:{listener.getsockname()[1]}/v1")
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            runner.run(GracefulServer(gateway).serve(sockets=[listener]))
+            reloader = Reloader(gateway, make)
+            server = GracefulServer(gateway, reload=reloader.ask)
+            runner.run(server.serve(sockets=[listener]))
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
