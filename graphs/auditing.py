@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from ..adapters.monitor_store_redis import RedisMonitorStore
 from ..adapters.monitor_store_sqlite import SqliteMonitorStore
 from ..policies.audit import AuditPlan
-from ..policies.monitor_store import MonitorStore
 from ..policies.run_rows import audit_draws
 from ..router.decisions import Action, Result
 from ..router.errors import ConfigurationError
@@ -84,7 +83,9 @@ def shared_url(settings: Settings) -> str | None:
     return None
 
 
-def build_monitor_store(settings: Settings, around: Surroundings) -> MonitorStore:
+def build_monitor_store(
+    settings: Settings, around: Surroundings
+) -> RedisMonitorStore | SqliteMonitorStore:
     """Where the state of the certificate is kept: in Redis where there is one, else in a file
     beside the histories. Nothing is opened before the first use."""
     url = shared_url(settings)

@@ -108,7 +108,11 @@ def without_policy(settings: Settings) -> Settings:
 
 
 def build(
-    settings: Settings, around: Surroundings | None = None, *, running: Built | None = None
+    settings: Settings,
+    around: Surroundings | None = None,
+    *,
+    running: Built | None = None,
+    profile: Profile | None = None,
 ) -> Built:
     """Build the router of a configuration. Models are loaded at their first call.
 
@@ -118,6 +122,7 @@ def build(
     Args:
         running: a deployment that this one is to follow; it goes on with the same history where
             the settings name the same.
+        profile: decides instead of what the settings name; it must have been fitted for them.
 
     Raises:
         ConfigurationError: a name is unknown, weights or an extra are missing, a profile was not
@@ -125,7 +130,7 @@ def build(
         BadInput: the profile's file cannot be read.
     """
     around = around or Surroundings()
-    decides = build_policy(settings, around)
+    decides = build_policy(settings, around, profile)
     caches = build_caches(settings.cache, _decider(settings, decides))
     opened = tuple(build_model(tier, around) for tier in settings.tiers)
     counts = {tier.name: Counter[str]() for tier in settings.tiers}

@@ -58,19 +58,27 @@ class BuiltPolicy:
         return None if found is None else found.id
 
 
-def build_policy(settings: Settings, around: Surroundings) -> BuiltPolicy:
-    """Everything that decides. Raises a ConfigurationError or BadInput as `build`."""
+def build_policy(
+    settings: Settings, around: Surroundings, active: Profile | None = None
+) -> BuiltPolicy:
+    """Everything that decides. Raises a ConfigurationError or BadInput as `build`.
+
+    Args:
+        active: decides instead of what the settings name.
+    """
     free, buyable, stand_ins = _estimators(settings)
     comparers = _comparers(settings, buyable, around)
     critic = build_critic(settings, (*free, *buyable), around)
     how = signal_fingerprint(settings, comparers, None if critic is None else critic.version)
     policy, names = settings.policy, tuple(tier.name for tier in settings.tiers)
-    if policy.profile is not None and policy.thresholds is not None:
+    if active is None and policy.profile is not None and policy.thresholds is not None:
         raise ConfigurationError(
             "policy: give either a profile or thresholds, not both", field="policy"
         )
-    if policy.profile is not None:
+    profile = active
+    if profile is None and policy.profile is not None:
         profile = load_profile(around.path(policy.profile))
+    if profile is not None:
         models = [tier.model for tier in settings.tiers]
         profile.check(models, (*free, *buyable), how)
         judge: Policy = profile.policy()

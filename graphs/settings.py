@@ -187,8 +187,12 @@ class PolicySettings(_Part):
     `signals.fallback` stand under `fallback`, one for all tiers or by tier name.
 
     `tool_calls = "pass"` hands calls of tools over, ungated, that no signal can judge.
+
+    With `shelf`, the profile decides that is active on the shelf of that name (`surefoot profile`);
+    `profile` or `thresholds` do while none is.
     """
 
+    shelf: Name | None = None
     profile: Name | None = None
     thresholds: dict[Name, Bounds] | None = None
     floor: Share | None = None
@@ -349,6 +353,7 @@ class ServeSettings(_Part):
     drain_s: Annotated[float, Field(ge=0.0, le=3600.0)] = 25.0
     idempotency_s: Annotated[float, Field(gt=0.0, allow_inf_nan=False)] = 86400.0
     interrupted: Literal["again", "refuse"] = "again"
+    follow_s: Annotated[float, Field(ge=0.1, le=3600.0)] = 2.0
     log: Literal["text", "json"] = "text"
 
 

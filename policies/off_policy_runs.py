@@ -90,11 +90,13 @@ def run_candidate(
     needs: Needs = nothing_needed,
     *,
     gated_only: bool = True,
+    audited_only: bool = True,
 ) -> CandidateRun:
     """One logged question through the candidate; the loss of what it serves may be unknown.
 
     Args:
         gated_only: whether an answer that no gate vouches for needs no audit.
+        audited_only: whether any needs one; not where nothing is to be estimated.
 
     Raises:
         UsageError: an audit field of the served row cannot be.
@@ -110,6 +112,7 @@ def run_candidate(
     if gap is None and result.action is Action.ANSWER and result.best is not None:
         row = table.row(query_id, result.best.rung)
         counts = result.gated or not gated_only
+        counts = counts and audited_only
         if row is None or (counts and logged_audit(row)[1] <= 0.0):
             gap = "audit"
     if gap is not None:

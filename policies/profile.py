@@ -32,6 +32,8 @@ __all__ = [
     "FittedTier",
     "Profile",
     "load_profile",
+    "parse_profile",
+    "profile_text",
     "save_profile",
 ]
 
@@ -318,8 +320,13 @@ def save_profile(profile: Profile, path: Path) -> None:
     Raises:
         StoreError: the file cannot be written; an older one is left as it was.
     """
+    write_atomically(path, profile_text(profile))
+
+
+def profile_text(profile: Profile) -> str:
+    """The profile as JSON, as a file has it."""
     body = {**_body(profile), **profile.extra, "fingerprint": profile.fingerprint}
-    write_atomically(path, json.dumps(body, indent=1) + "\n")
+    return json.dumps(body, indent=1) + "\n"
 
 
 def load_profile(path: Path) -> Profile:
@@ -330,9 +337,16 @@ def load_profile(path: Path) -> Profile:
     """
     name = str(path)
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise BadInput(f"cannot be read: {error}", file=name) from error
+    return parse_profile(text, name)
+
+
+def parse_profile(text: str, name: str) -> Profile:
+    """Read a profile's JSON; `name` says in errors where it came from. Raises as `load_profile`."""
+    try:
+        data = json.loads(text)
     except (ValueError, RecursionError) as error:
         line = error.lineno if isinstance(error, json.JSONDecodeError) else None
         raise BadInput(f"not JSON: {error}", file=name, line=line) from error

@@ -30,6 +30,7 @@ _COMMANDS = {
     "fit": "calibrate, choose and certify a policy from recorded outcomes",
     "fit-steps": "when to stop a long draft at its first weak step",
     "replay": "a policy over recorded outcomes, beside simple rules",
+    "profile": "which profile decides: add, shadow, compare, promote, roll back",
     "monitor": "whether a certificate still holds, from logged traffic",
     "evaluate": "a candidate profile, judged from logged traffic",
     "next-labels": "which drafts to label next",

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..router.errors import ConfigurationError, SurefootError, UsageError
+from .shelf_reading import active_profile
 
 if TYPE_CHECKING:
     from ..graphs.config import Built, Surroundings
@@ -127,7 +128,8 @@ def opened(choices: Choices, *, policy: bool = True, running: Built | None = Non
     with progress_bar() as progress:
         around = Surroundings(folder, progress=progress)
         try:
-            found = build(settings, around, running=running)
+            active = active_profile(settings, around) if policy else None
+            found = build(settings, around, running=running, profile=active)
             show_license_notices(settings, around)
         except ConfigurationError as error:
             error.add_note(f"(configured by {source})")

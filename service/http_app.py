@@ -31,7 +31,7 @@ def create_app(gateway: Gateway) -> RequestMarks:
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        gateway.watch()
+        gateway.start()
         try:
             yield
         finally:

@@ -13,6 +13,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.types import Receive
 
 from ..adapters.telemetry_otel import RunTraces, TracedTier, otlp_provider
+from ..policies.shadow import Shadow
 from ..router.decisions import Result
 from ..router.errors import StoreError
 from ..router.feedback import Feedback
@@ -48,6 +49,7 @@ class Gateway:
     Attributes:
         is_draining: it is about to end, and takes no further work.
         deployment: what new requests begin on.
+        shadow: a candidate that is tried beside the profile that decides; None where none is.
 
     Args:
         clock: monotonic seconds.
@@ -76,7 +78,10 @@ class Gateway:
         self.metrics = Metrics(built, self.idempotency.counts)
         self.request_ids = RequestIds()
         self.monitor = self._monitor_of(built)
+        self.shadow: Shadow | None = None
         self._watching: asyncio.Task[None] | None = None
+        self._beside: list[Callable[[], Coroutine[object, object, None]]] = []
+        self._running: list[asyncio.Task[None]] = []
         self._later: set[asyncio.Task[None]] = set()
         self._traces, self._provider = _traces(built)
 
@@ -85,8 +90,16 @@ class Gateway:
         """The deployment that new requests begin on."""
         return self.deployment.built
 
-    def watch(self) -> None:
-        """Begin to feed the monitor, where there is a promise to watch."""
+    def run_beside(self, work: Callable[[], Coroutine[object, object, None]]) -> None:
+        """Have something run for as long as the service does."""
+        self._beside.append(work)
+
+    def start(self) -> None:
+        """Begin what runs beside the requests."""
+        self._watch()
+        self._running = [asyncio.create_task(work()) for work in self._beside]
+
+    def _watch(self) -> None:
         if self.monitor.is_on:
             self._watching = asyncio.create_task(self.monitor.run())
 
@@ -107,7 +120,9 @@ class Gateway:
             self._watching.cancel()
             self._watching = None
         self.monitor = self._monitor_of(built)
-        self.watch()
+        self._watch()
+        if self.shadow is not None:
+            self.shadow = Shadow(self.shadow.profile, built.names, built.router.plan.budget)
         if before.built.history is built.history:
             before.built.router.performer.leave_history_open()
         self._do_later(before.retire(serve.max_deadline_s))
@@ -123,9 +138,10 @@ class Gateway:
 
     async def aclose(self) -> None:
         """Close the deployment, and what is kept beside it, once what is to be noted is."""
-        if self._watching is not None:
-            self._watching.cancel()
-            await asyncio.wait({self._watching})
+        watching = [] if self._watching is None else [self._watching]
+        for task in (*watching, *self._running):
+            task.cancel()
+            await asyncio.wait({task})
         if self._later:
             _, late = await asyncio.wait(self._later, timeout=_NOTES_S)
             for task in late:  # deployments that were still to be closed are
@@ -156,12 +172,21 @@ class Gateway:
             at = int(self.now() * 1e9)
             self._traces.note(result, model=model, ended_ns=at, headers=headers)
         self.request_ids.note(tenant, request_id, result.run_id)
+        if self.shadow is not None:
+            asyncio.get_running_loop().call_soon(self._try_beside, self.shadow, result)
         audit, history = self.built.audit, self.built.history
         if audit is None or history is None:
             return
         notes = audit.draws(result, utc_now())
         if notes:
             self._do_later(self._noted(history, tenant, notes))
+
+    def _try_beside(self, shadow: Shadow, result: Result) -> None:
+        """Count what the candidate would have done; the answer is on its way already."""
+        verdict = shadow.verdict(result)
+        if verdict is not None:
+            action = "" if verdict.action is None else verdict.action.value
+            self.metrics.shadows.labels(verdict.in_a_word, action).inc()
 
     async def _noted(self, history: HistoryStore, tenant: str, notes: Sequence[Feedback]) -> None:
         for note in notes:

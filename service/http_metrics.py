@@ -63,6 +63,12 @@ class Metrics:
         self.reloads = Counter(
             "surefoot_reloads", "Other configurations", ("outcome",), registry=where
         )
+        self.shadows = Counter(
+            "surefoot_shadow_decisions",
+            "What the candidate would have done",
+            ("verdict", "action"),
+            registry=where,
+        )
         self._counted = _Counted(built, idempotency)
         where.register(self._counted)
 

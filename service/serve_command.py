@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ..graphs.places import Surroundings
 from ..router.errors import MissingExtra, UsageError
-from .common import Choices, opened
+from .common import Choices, find_settings, opened
 from .options import config_option, docs_option, history_option
 
 if TYPE_CHECKING:
     from ..graphs.config import Built
+    from .http_gateway import Gateway
 
 __all__ = ["command"]
 
@@ -60,10 +62,21 @@ def command(
         serve = with_hashed_keys(built.settings.serve.model_copy(update=said), os.environ)
         return replace(built, settings=built.settings.model_copy(update={"serve": serve}))
 
-    _run(make(), make)
+    _run(make(), make, choices)
 
 
-def _run(built: Built, make: Callable[[Built], Built]) -> None:
+async def _following(gateway: Gateway, choices: Choices, reload: Callable[[], None]) -> None:
+    """Follow the shelf that the configuration named at the start."""
+    from .profile_following import ProfileFollower
+    from .shelf_reading import open_shelf
+
+    settings = gateway.built.settings
+    _, folder, _ = find_settings(choices)
+    async with open_shelf(settings, Surroundings(folder)) as shelf:
+        await ProfileFollower(gateway, shelf, reload, settings.serve.follow_s).run()
+
+
+def _run(built: Built, make: Callable[[Built], Built], choices: Choices) -> None:
     from .http_gateway import Gateway
     from .http_logs import set_up_logs
     from .http_server import GracefulServer, listening_socket
@@ -82,6 +95,8 @@ def _run(built: Built, make: Callable[[Built], Built]) -> None:
         say(f"listening on http://{shown}:{listener.getsockname()[1]}/v1")
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             reloader = Reloader(gateway, make)
+            if built.settings.policy.shelf is not None:
+                gateway.run_beside(lambda: _following(gateway, choices, reloader.ask))
             server = GracefulServer(gateway, reload=reloader.ask)
             runner.run(server.serve(sockets=[listener]))
 
