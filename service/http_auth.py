@@ -14,7 +14,7 @@ from ..router.errors import ConfigurationError
 from .http_errors import HttpError
 from .http_limits import RateLimit
 
-__all__ = ["Caller", "KeyRing", "check_exposure", "with_hashed_keys"]
+__all__ = ["Caller", "KeyRing", "check_exposure", "rate_used_up", "with_hashed_keys"]
 
 _SHORTEST = 16
 """Characters of a key in the environment, below which it may be guessed."""
@@ -95,12 +95,22 @@ class KeyRing:
         limit = self._limits.get(caller.name)
         wait_s = 0.0 if limit is None else limit.take()
         if wait_s > 0.0:
-            raise HttpError(
-                429,
-                "rate_limit_exceeded",
-                f"the key '{caller.name}' has used up its requests for now",
-                retry_after_s=wait_s,
-            )
+            raise rate_used_up(caller, wait_s)
+
+    def rate_of(self, caller: Caller) -> float | None:
+        """Requests a minute that the caller's key may make; None without a limit."""
+        limit = self._limits.get(caller.name)
+        return None if limit is None else limit.per_minute
+
+
+def rate_used_up(caller: Caller, wait_s: float) -> HttpError:
+    """What a key is told that has used up its rate."""
+    return HttpError(
+        429,
+        "rate_limit_exceeded",
+        f"the key '{caller.name}' has used up its requests for now",
+        retry_after_s=wait_s,
+    )
 
 
 def _caller(key: KeySettings) -> Caller:

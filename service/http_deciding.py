@@ -55,7 +55,7 @@ class DecideBody(BaseModel):
 async def decide(gateway: Gateway, request: Request) -> Response:
     """The decision about a draft; nothing is generated, searched for or recorded."""
     caller, mark = gateway.welcome(request, "/v1/decide")
-    gateway.admit(caller)
+    await gateway.admit(caller)
     allowed = allowed_s(request.headers, gateway.settings)
     asked = parse_body(
         DecideBody, await read_body(request, gateway.settings.max_body_bytes, allowed)

@@ -82,7 +82,7 @@ class FeedbackBody(BaseModel):
 async def decisions(gateway: Gateway, request: Request) -> Response:
     """A page of decisions, newest first."""
     caller, _ = gateway.welcome(request, "/v1/decisions")
-    gateway.admit_reading(caller)
+    await gateway.admit_reading(caller)
     asked, history = _query(request), _history(gateway)
     try:
         found, cursor = await _page(gateway, history, caller.tenant, asked)
@@ -98,7 +98,7 @@ async def decisions(gateway: Gateway, request: Request) -> Response:
 async def decision(gateway: Gateway, request: Request) -> Response:
     """One decision with its trail, attempts and passages."""
     caller, _ = gateway.welcome(request, "/v1/decisions/{id}")
-    gateway.admit_reading(caller)
+    await gateway.admit_reading(caller)
     history = _history(gateway)
     run = await _run(gateway, history, caller, request.path_params["id"])
     labels = await _labels(history, caller.tenant, run)
@@ -108,7 +108,7 @@ async def decision(gateway: Gateway, request: Request) -> Response:
 async def feedback(gateway: Gateway, request: Request) -> Response:
     """Keep what somebody says of an answer, and count it."""
     caller, _ = gateway.welcome(request, "/v1/feedback")
-    gateway.admit_reading(caller)
+    await gateway.admit_reading(caller)
     settings = gateway.settings
     data = await read_body(request, settings.max_body_bytes, settings.deadline_s)
     asked, history = parse_body(FeedbackBody, data), _history(gateway)

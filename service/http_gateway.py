@@ -6,19 +6,22 @@ import asyncio
 import contextlib
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import Receive
 
+from ..adapters.rate_limit_redis import RedisRateLimit
 from ..adapters.telemetry_otel import RunTraces, TracedTier, otlp_provider
+from ..graphs.auditing import shared_url
 from ..policies.shadow import Shadow
 from ..router.decisions import Result
 from ..router.errors import StoreError
 from ..router.feedback import Feedback
 from ..router.perform import utc_now
-from .http_auth import Caller, KeyRing, check_exposure
+from .http_auth import Caller, KeyRing, check_exposure, rate_used_up
 from .http_deployment import Deployment
 from .http_errors import HttpError, bad_request, overloaded
 from .http_idempotency import Idempotency
@@ -77,6 +80,8 @@ class Gateway:
         self.idempotency = Idempotency(built.settings, clock=clock)
         self.metrics = Metrics(built, self.idempotency.counts)
         self.request_ids = RequestIds()
+        url = shared_url(built.settings)
+        self._rates = None if url is None else RedisRateLimit(url, Counter(), clock=clock)
         self.monitor = self._monitor_of(built)
         self.shadow: Shadow | None = None
         self._watching: asyncio.Task[None] | None = None
@@ -151,6 +156,8 @@ class Gateway:
         if self._provider is not None:
             await asyncio.to_thread(self._provider.shutdown)
         await self.idempotency.aclose()
+        if self._rates is not None:
+            await self._rates.aclose()
         await self.deployment.aclose()
 
     def ended(
@@ -210,19 +217,32 @@ class Gateway:
         mark.tenant = caller.tenant
         return caller, mark
 
-    def admit_reading(self, caller: Caller) -> None:
+    async def admit_reading(self, caller: Caller) -> None:
         """The same for what asks no model.
 
         Raises:
-            HttpError: 429 where its key has used up its rate.
+            HttpError: 429 where its key has used up its rate, here or over all replicas.
         """
         try:
             self.keys.admit(caller)
+            rate = self.keys.rate_of(caller)
+            if self._rates is not None and rate is not None:
+                wait_s = await self._shared_wait(self._rates, caller, rate)
+                if wait_s > 0.0:
+                    raise rate_used_up(caller, wait_s)
         except HttpError:
             self.metrics.shed.labels("rate").inc()
             raise
 
-    def admit(self, caller: Caller) -> None:
+    async def _shared_wait(self, rates: RedisRateLimit, caller: Caller, rate: float) -> float:
+        """A Redis that is down leaves each process to its own limit."""
+        try:
+            return await rates.take(f"{caller.tenant}/{caller.name}", rate)
+        except StoreError:
+            self.metrics.unshared.labels("rate").inc()
+            return 0.0
+
+    async def admit(self, caller: Caller) -> None:
         """Turn a request for work away before its body is read, where there is no room for it.
 
         Raises:
@@ -236,7 +256,7 @@ class Gateway:
         except HttpError:
             self.metrics.shed.labels("full").inc()
             raise
-        self.admit_reading(caller)
+        await self.admit_reading(caller)
 
 
 def _traces(built: Built) -> tuple[RunTraces | None, TracerProvider | None]:

@@ -126,7 +126,7 @@ async def generate(gateway: Gateway, request: Request, endpoint: Endpoint[Any]) 
         ClientDisconnect: the client left, and the upstream call with it.
     """
     caller, mark = gateway.welcome(request, endpoint.path)
-    gateway.admit(caller)
+    await gateway.admit(caller)
     allowed = allowed_s(request.headers, gateway.settings)
     data = await read_body(request, gateway.settings.max_body_bytes, allowed)
     body = parse_body(endpoint.body, data)

@@ -63,6 +63,9 @@ class Metrics:
         self.reloads = Counter(
             "surefoot_reloads", "Other configurations", ("outcome",), registry=where
         )
+        self.unshared = Counter(
+            "surefoot_unshared", "What replicas could not agree on", ("what",), registry=where
+        )
         self.shadows = Counter(
             "surefoot_shadow_decisions",
             "What the candidate would have done",

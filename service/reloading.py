@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from ..graphs.auditing import shared_url
 from ..router.errors import SurefootError
 
 if TYPE_CHECKING:
@@ -97,4 +98,6 @@ def unmoved(before: Built, after: Built) -> list[str]:
     ]
     if old.telemetry != new.telemetry:
         found.append("telemetry")
+    if shared_url(old) != shared_url(new):
+        found.append("the Redis of idempotency keys and rates")
     return found
