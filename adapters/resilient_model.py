@@ -50,6 +50,7 @@ def resilient(
     settings: Resilience,
     counts: Counter[str],
     *,
+    breaker: TierBreaker | None = None,
     clock: Callable[[], float] = time.monotonic,
     rng: random.Random | None = None,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -59,6 +60,7 @@ def resilient(
     Args:
         name: of the tier, for words.
         counts: `retried`, `out_of_budget`, `opened`, `left_alone`, `overloaded`, `hedged`.
+        breaker: in place of a new one, where `settings` asks for one.
         clock: monotonic seconds.
         rng: of waits and of the breaker's jitter.
         sleep: between attempts.
@@ -70,7 +72,7 @@ def resilient(
     if settings.bulkhead is not None:
         model = BulkheadModel(model, Bulkhead(settings.bulkhead, name, clock), counts)
     if settings.breaker is not None:
-        breaker = TierBreaker(settings.breaker, clock, rng)
+        breaker = breaker or TierBreaker(settings.breaker, clock, rng)
         model = BreakerModel(model, breaker, name, counts, clock=clock)
     budget = RetryBudget(settings.budget, clock)
     return RetryingModel(

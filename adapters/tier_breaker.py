@@ -9,6 +9,7 @@ import random
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 __all__ = ["BreakerSettings", "Permit", "TierBreaker"]
 
@@ -64,6 +65,9 @@ class TierBreaker:
 
     Args:
         clock: monotonic seconds.
+
+    Attributes:
+        openings: how often it has opened by what its own calls showed.
     """
 
     def __init__(
@@ -72,6 +76,7 @@ class TierBreaker:
         self._settings = settings
         self._clock = clock
         self._rng = rng
+        self.openings = 0
         self._epoch = 0
         self._in_a_row = 0
         self._buckets: deque[_Bucket] = deque()
@@ -83,6 +88,13 @@ class TierBreaker:
     def is_open(self) -> bool:
         """Whether calls are refused, but for a probe."""
         return self._open_until is not None
+
+    @property
+    def state(self) -> Literal["closed", "half_open", "open"]:
+        """Whether all calls are let through, one probe at a time, or none."""
+        if self._open_until is None:
+            return "closed"
+        return "open" if self._clock() < self._open_until else "half_open"
 
     @property
     def retry_in_s(self) -> float:
@@ -135,6 +147,21 @@ class TierBreaker:
         if permit.epoch == self._epoch and permit.is_probe:
             self._probing = False
 
+    def hint(self) -> bool:
+        """Somebody else found the tier failing: let the next call be a probe.
+
+        What that probe shows closes or opens it, hence no hint keeps a healthy tier away. Where it
+        is open already, nothing changes.
+
+        Returns:
+            whether it was closed.
+        """
+        if self._open_until is not None:
+            return False
+        self._open_until = self._clock()
+        self._forget()
+        return True
+
     def _is_too_much(self) -> bool:
         settings = self._settings
         if self._in_a_row >= settings.consecutive:
@@ -161,6 +188,7 @@ class TierBreaker:
             rest = max(rest, min(retry_after_s, settings.longest_patience_s))
         rest *= 1.0 + settings.jitter * self._rng.random()
         self._times_opened += 1
+        self.openings += 1
         self._open_until = self._clock() + rest
         self._forget()
 

@@ -11,6 +11,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from ..adapters.histories import HistoryStore
+from ..adapters.tier_breaker import TierBreaker
 from ..policies.monitor_store import MonitorStore
 from ..policies.profile import Profile
 from ..policies.revocable import PromiseGate
@@ -64,11 +65,12 @@ class Built:
 
     Attributes:
         tier_counts: by tier, what happened to its calls: `retried`, `out_of_budget`, `opened`,
-            `left_alone`, `overloaded`, `hedged`.
+            `left_alone`, `hinted`, `overloaded`, `hedged`.
         history: the performer's, as a store; None where nothing is remembered.
         audit: draws what is to be labeled; the service notes its draws. None where it is off.
         monitor_store: keeps the state of the profile's certificate; None where there is none.
         gate: closes the gates once the certificate is revoked; None where there is none.
+        breakers: by tier, of those behind endpoints.
     """
 
     router: Router
@@ -83,6 +85,7 @@ class Built:
     audit: Audit | None = None
     monitor_store: MonitorStore | None = None
     gate: PromiseGate | None = None
+    breakers: Mapping[str, TierBreaker] = field(default_factory=dict)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -134,8 +137,9 @@ def build(
     caches = build_caches(settings.cache, _decider(settings, decides))
     opened = tuple(build_model(tier, around) for tier in settings.tiers)
     counts = {tier.name: Counter[str]() for tier in settings.tiers}
+    breakers: dict[str, TierBreaker] = {}
     models = tuple(
-        caches.model(protected(model, tier, settings.resilience, counts[tier.name]), tier)
+        caches.model(protected(model, tier, settings.resilience, counts[tier.name], breakers), tier)
         for model, tier in zip(opened, settings.tiers, strict=True)
     )
     history = _history(settings, around, running)
@@ -199,6 +203,7 @@ def build(
         audit,
         build_monitor_store(settings, around) if decides.certificate is not None else None,
         decides.gate,
+        breakers,
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+import time
 from collections import Counter
 
 from ..adapters.bulkhead import BulkheadSettings
@@ -9,7 +11,7 @@ from ..adapters.hedging import HedgeSettings
 from ..adapters.resilient_model import Resilience, resilient
 from ..adapters.retry_budget import RetryBudgetSettings
 from ..adapters.retrying import RetrySettings
-from ..adapters.tier_breaker import BreakerSettings
+from ..adapters.tier_breaker import BreakerSettings, TierBreaker
 from ..router.protocols import Model
 from .settings import ResilienceSettings, TierSettings
 
@@ -20,16 +22,24 @@ _BEHIND_ENDPOINTS = ("openai:", "langchain:")
 
 
 def protected(
-    model: Model, tier: TierSettings, settings: ResilienceSettings, counts: Counter[str]
+    model: Model,
+    tier: TierSettings,
+    settings: ResilienceSettings,
+    counts: Counter[str],
+    breakers: dict[str, TierBreaker],
 ) -> Model:
     """The tier's model with retries, breaker, bulkhead and hedging where it is an endpoint's.
 
     Args:
         counts: what happened to the tier's calls, by kind.
+        breakers: by tier name; the tier's own is put there, where it has one.
     """
     if not tier.model.startswith(_BEHIND_ENDPOINTS):
         return model
-    return resilient(model, tier.name, resilience_of(settings), counts)
+    wanted = resilience_of(settings)
+    if wanted.breaker is not None:
+        breakers[tier.name] = TierBreaker(wanted.breaker, time.monotonic, random.Random())
+    return resilient(model, tier.name, wanted, counts, breaker=breakers.get(tier.name))
 
 
 def resilience_of(given: ResilienceSettings) -> Resilience:

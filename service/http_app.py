@@ -16,6 +16,7 @@ from .http_decisions import decision, decisions, feedback
 from .http_errors import HttpError, error_response, json_response
 from .http_gateway import Gateway
 from .http_generation import CHAT, COMPLETIONS, generate
+from .http_hints import exchanging_hints
 from .http_marks import RequestMarks, mark_of
 from .http_openapi import openapi
 
@@ -33,7 +34,8 @@ def create_app(gateway: Gateway) -> RequestMarks:
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         gateway.start()
         try:
-            yield
+            async with exchanging_hints(lambda: gateway.built, clock=gateway.clock):
+                yield
         finally:
             await gateway.aclose()
 

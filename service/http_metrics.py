@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from prometheus_client.core import CounterMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from ..graphs.decision_field import tier_name
@@ -20,6 +20,7 @@ __all__ = ["Metrics"]
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _SHARES = tuple(tenth / 10 for tenth in range(1, 11))
+_BREAKER = {"closed": 0, "half_open": 1, "open": 2}
 _ASKED = ("draft", "sample", "ask")
 
 
@@ -121,12 +122,20 @@ class _Counted(Collector):
         """The families."""
         yield self._tier_events()
         yield self._cache_requests()
+        yield self._breakers()
         keys = CounterMetricFamily(
             "surefoot_idempotency", "What became of requests with a key", labels=("result",)
         )
         for event, count in self._idempotency.items():
             keys.add_metric((event,), count)
         yield keys
+
+    def _breakers(self) -> GaugeMetricFamily:
+        words = "0 closed, 1 let through one probe at a time, 2 open"
+        breakers = GaugeMetricFamily("surefoot_breaker_state", words, labels=("tier",))
+        for name, breaker in self._built.breakers.items():
+            breakers.add_metric((name,), _BREAKER[breaker.state])
+        return breakers
 
     def _tier_events(self) -> CounterMetricFamily:
         found = {

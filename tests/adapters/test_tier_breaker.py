@@ -226,3 +226,37 @@ class AgainstAModel(RuleBasedStateMachine):
 
 TestAgainstAModel = AgainstAModel.TestCase
 TestAgainstAModel.settings = settings(max_examples=100, stateful_step_count=60, deadline=None)
+
+
+def state(one: TierBreaker) -> str:
+    return one.state
+
+
+def test_a_hint_makes_the_next_call_a_probe_which_decides() -> None:
+    well, ill = breaker(FakeTime()), breaker(FakeTime())
+    for one in (well, ill):
+        assert state(one) == "closed" and one.hint()
+        assert state(one) == "half_open"
+        assert not one.hint(), "it is followed once"
+    permit = granted(well)
+    assert permit.is_probe and well.admit() is None, "one probe at a time"
+    well.success(permit)
+    assert state(well) == "closed" and well.openings == 0
+    assert fail(ill) == [True]
+    assert state(ill) == "open" and ill.openings == 1
+    assert ill.retry_in_s == EXACT.open_s, "the first rest, as if nobody had said anything"
+
+
+def test_a_hint_changes_nothing_of_an_open_breaker() -> None:
+    one = breaker(FakeTime())
+    fail(one, 10)
+    rest = one.retry_in_s
+    assert not one.hint()
+    assert (one.state, one.retry_in_s) == ("open", rest)
+
+
+def test_a_hinted_probe_that_is_given_up_lets_another_one_through() -> None:
+    one = breaker(FakeTime())
+    one.hint()
+    one.abandon(granted(one))
+    assert granted(one).is_probe
