@@ -340,6 +340,7 @@ class ServeSettings(_Part):
 
     host: Name = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8080
+    workers: Annotated[int, Field(ge=1, le=256)] = 1
     models: Annotated[Names, Field(min_length=1)] = ("surefoot",)
     keys: Annotated[tuple[KeySettings, ...], Field(strict=False)] = ()
     abstain: Literal["answer", "error"] = "answer"

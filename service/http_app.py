@@ -19,6 +19,7 @@ from .http_generation import CHAT, COMPLETIONS, generate
 from .http_hints import exchanging_hints
 from .http_marks import RequestMarks, mark_of
 from .http_openapi import openapi
+from .http_worker_metrics import publishing
 
 __all__ = ["HANDLERS", "create_app"]
 
@@ -34,7 +35,10 @@ def create_app(gateway: Gateway) -> RequestMarks:
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         gateway.start()
         try:
-            async with exchanging_hints(lambda: gateway.built, clock=gateway.clock):
+            async with (
+                exchanging_hints(lambda: gateway.built, clock=gateway.clock),
+                publishing(gateway.worker_numbers, gateway.metrics.text),
+            ):
                 yield
         finally:
             await gateway.aclose()
@@ -102,7 +106,9 @@ async def _ready(gateway: Gateway, request: Request) -> Response:
 
 async def _metrics(gateway: Gateway, request: Request) -> Response:
     mark_of(request.scope).route = "/metrics"
-    return Response(gateway.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
+    text, numbers = gateway.metrics.text(), gateway.worker_numbers
+    shown = text if numbers is None else numbers.summed(text)
+    return Response(shown, media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
 HANDLERS: tuple[tuple[str, Handler, str], ...] = (

@@ -30,6 +30,7 @@ from .http_marks import Mark, mark_of
 from .http_metrics import Metrics
 from .http_monitor import MonitorFeed
 from .http_request_ids import RequestIds
+from .http_worker_metrics import WorkerNumbers
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
@@ -79,6 +80,7 @@ class Gateway:
         self.admission = Admission(self.settings.max_in_flight, self.settings.max_waiting)
         self.idempotency = Idempotency(built.settings, clock=clock)
         self.metrics = Metrics(built, self.idempotency.counts)
+        self.worker_numbers: WorkerNumbers | None = None
         self.request_ids = RequestIds()
         url = shared_url(built.settings)
         self._rates = None if url is None else RedisRateLimit(url, Counter(), clock=clock)

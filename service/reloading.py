@@ -18,7 +18,7 @@ __all__ = ["Reloader", "unmoved"]
 
 _LOG = logging.getLogger("surefoot.service")
 
-_FIXED = ("host", "port", "log", "idempotency_s", "interrupted")
+_FIXED = ("host", "port", "workers", "log", "idempotency_s", "interrupted")
 
 
 class Reloader:
