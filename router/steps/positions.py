@@ -31,11 +31,14 @@ __all__ = [
 ]
 
 # A full stop ends a sentence before white space, unless a lower case letter follows ("e.g. this").
-_CLOSING = "[\"'\u201d\u2019)\\]*]*"  # quotes and brackets behind the stop
+# Quotes and brackets behind the stop. Possessive: a place must not move back to before one of them
+# as long as what follows is not there yet.
+_CLOSING = "[\"'\u201d\u2019)\\]*]*+"
 _WIDE_STOPS = "\u3002\uff01\uff1f"  # of Chinese and Japanese, with no space behind them
 _SENTENCE_END = re.compile(
-    rf"[.!?\u2026]{_CLOSING}\s+(?=\S)|[{_WIDE_STOPS}]{_CLOSING}\s*(?=\S)|\n\s*(?=\S)"
+    rf"[.!?\u2026]{_CLOSING}\s++(?=\S)|[{_WIDE_STOPS}]{_CLOSING}\s*+(?=\S)|\n\s*+(?=\S)"
 )
+_STOP = re.compile(rf"[.!?\u2026{_WIDE_STOPS}\n]")
 _LINE_END = re.compile(r"\n\s*(?=\S)")
 _PARAGRAPH_END = re.compile(r"\n[^\S\n]*\n\s*(?=\S)")
 _SHORTENED = re.compile(
@@ -53,10 +56,13 @@ class Positions(Protocol):
         """As it is configured, `parse_positions` reads it."""
         ...
 
-    def ends(self, tokens: Sequence[Token]) -> tuple[int, ...]:
+    def ends(self, tokens: Sequence[Token], seen: int = 0) -> tuple[int, ...]:
         """Numbers of the tokens with which a further step begins, rising, each in [1, T).
 
         Those of the first n tokens are those of all tokens that lie below n.
+
+        Args:
+            seen: only those from this token on are wanted.
         """
         ...
 
@@ -70,9 +76,9 @@ class Sentences:
         """`sentence`."""
         return "sentence"
 
-    def ends(self, tokens: Sequence[Token]) -> tuple[int, ...]:
+    def ends(self, tokens: Sequence[Token], seen: int = 0) -> tuple[int, ...]:
         """See `Positions`."""
-        return _ends(tokens, _sentence_ends)
+        return _ends(tokens, _sentence_ends, seen)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +90,9 @@ class Lines:
         """`line`."""
         return "line"
 
-    def ends(self, tokens: Sequence[Token]) -> tuple[int, ...]:
+    def ends(self, tokens: Sequence[Token], seen: int = 0) -> tuple[int, ...]:
         """See `Positions`."""
-        return _ends(tokens, lambda text: _found(_LINE_END, text))
+        return _ends(tokens, lambda text: _found(_LINE_END, text), seen)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +104,9 @@ class Paragraphs:
         """`paragraph`."""
         return "paragraph"
 
-    def ends(self, tokens: Sequence[Token]) -> tuple[int, ...]:
+    def ends(self, tokens: Sequence[Token], seen: int = 0) -> tuple[int, ...]:
         """See `Positions`."""
-        return _ends(tokens, lambda text: _found(_PARAGRAPH_END, text))
+        return _ends(tokens, lambda text: _found(_PARAGRAPH_END, text), seen)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,9 +128,10 @@ class EveryTokens:
         """`tokens:N`."""
         return f"tokens:{self.n}"
 
-    def ends(self, tokens: Sequence[Token]) -> tuple[int, ...]:
+    def ends(self, tokens: Sequence[Token], seen: int = 0) -> tuple[int, ...]:
         """See `Positions`."""
-        return tuple(range(self.n, len(tokens), self.n))
+        first = max(1, -(-seen // self.n)) * self.n
+        return tuple(range(first, len(tokens), self.n))
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,15 +157,18 @@ class EntropyTrigger:
         """`entropy`."""
         return "entropy"
 
-    def ends(self, tokens: Sequence[Token]) -> tuple[int, ...]:
+    def ends(self, tokens: Sequence[Token], seen: int = 0) -> tuple[int, ...]:
         """See `Positions`."""
-        entropies = [_entropy(token) for token in tokens]
+        first = max(1, seen)
+        start = max(0, first - self.window)
+        entropies = [_entropy(token) for token in tokens[start:]]
         found = []
-        for t in range(1, len(tokens)):
-            own = entropies[t]
+        for t in range(first, len(tokens)):
+            own = entropies[t - start]
             if own is None or own <= self.least:
                 continue
-            before = [h for h in entropies[max(0, t - self.window) : t] if h is not None]
+            span = entropies[max(0, t - self.window - start) : t - start]
+            before = [h for h in span if h is not None]
             if not before:
                 continue
             mean = math.fsum(before) / len(before)
@@ -206,7 +216,11 @@ def _sentence_ends(text: str) -> Iterator[int]:
         start = end
 
 
-def _ends(tokens: Sequence[Token], of_text: Callable[[str], Iterator[int]]) -> tuple[int, ...]:
+def _ends(
+    tokens: Sequence[Token], of_text: Callable[[str], Iterator[int]], seen: int
+) -> tuple[int, ...]:
+    if seen and not _may_end(tokens, seen):
+        return ()
     starts = [0, *accumulate([len(token.token) for token in tokens])][:-1]
     text = "".join([token.token for token in tokens])
     found = []
@@ -216,7 +230,16 @@ def _ends(tokens: Sequence[Token], of_text: Callable[[str], Iterator[int]]) -> t
         if token > last:
             found.append(token)
             last = token
-    return tuple(found)
+    return tuple([end for end in found if end >= seen]) if seen else tuple(found)
+
+
+def _may_end(tokens: Sequence[Token], seen: int) -> bool:
+    """Whether a step can end at or after a token: something that ends one stands there, or before
+    it with nothing but white space and closing signs between."""
+    first = min(seen, len(tokens)) - 1
+    while first > 0 and not any(sign.isalnum() for sign in tokens[first].token):
+        first -= 1
+    return any([_STOP.search(token.token) for token in tokens[max(0, first) :]])
 
 
 def _entropy(token: Token) -> float | None:

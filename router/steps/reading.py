@@ -55,6 +55,8 @@ class StepReader:
         Args:
             seen: leaves out those that had ended when there were only so many tokens.
         """
+        if seen and not self.positions.ends(tokens, seen):
+            return ()
         ends = self.positions.ends(tokens)
         starts = (0, *ends)
         spans = [(a, b) for a, b in zip(starts, ends, strict=False) if b >= seen]

@@ -111,3 +111,13 @@ def test_later_tokens_change_no_place(cut: list[str], positions: Positions) -> N
     assert all(0 < end < len(tokens) for end in everywhere)
     for n in range(len(tokens)):
         assert positions.ends(tokens[:n]) == tuple(end for end in everywhere if end < n)
+        assert positions.ends(tokens, n) == tuple(end for end in everywhere if end >= n)
+
+
+@given(st.lists(st.integers(1, 60), max_size=40), st.integers(1, 25))
+def test_the_entropy_trigger_needs_no_more_than_its_window(ks: list[int], window: int) -> None:
+    tokens, trigger = [uniform(k) for k in ks], EntropyTrigger(window=window)
+    everywhere = trigger.ends(tokens)
+    for n in range(len(tokens) + 1):
+        assert trigger.ends(tokens, n) == tuple(end for end in everywhere if end >= n)
+        assert trigger.ends(tokens[:n]) == tuple(end for end in everywhere if end < n)
