@@ -57,3 +57,15 @@ def test_a_batch_is_graded(tmp_path: Path) -> None:
     answered, area, surer = run(tmp_path, "batch_evaluation.py", "--most", "12")
     assert answered.startswith("12 answered, ")
     assert area.startswith("AUROC of the confidence: ") and surer.endswith(" right")
+
+
+@pytest.mark.parametrize("say", ["approve", "reject"])
+def test_an_agent_waits_with_a_risky_call_that_it_is_unsure_of(tmp_path: Path, say: str) -> None:
+    lines = run(tmp_path, "agent_with_tools.py", "--say", say)
+    assert "  calculator: 391" in lines
+    assert "  delete_file: deleted report.txt" in lines
+    # The name was made up, so a person was asked, and only then.
+    (asked,) = [line for line in lines if line.startswith("  unsure: ")]
+    assert lines.index(asked) > lines.index("Delete the file that I wrote on Monday.")
+    made_up = asked.split('"path": "')[1].rstrip('"}')
+    assert (f"  delete_file: deleted {made_up}" in lines) is (say == "approve")
