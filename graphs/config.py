@@ -31,6 +31,7 @@ from .caller_prompter import CallerPrompter
 from .comparing import build_comparer
 from .criticizing import serve_critic
 from .deciding import BuiltPolicy, build_policy, signal_fingerprint
+from .named_policies import named_routers
 from .places import Surroundings
 from .prompter import TemplatePrompter
 from .remembering import configured_history
@@ -70,6 +71,7 @@ class Built:
         audit: draws what is to be labeled; the service notes its draws. None where it is off.
         monitor_store: keeps the state of the profile's certificate; None where there is none.
         gate: closes the gates once the certificate is revoked; None where there is none.
+        named: routers of further policies and of exposed tiers, by the names that clients use.
         breakers: by tier, of those behind endpoints.
     """
 
@@ -86,6 +88,7 @@ class Built:
     monitor_store: MonitorStore | None = None
     gate: PromiseGate | None = None
     breakers: Mapping[str, TierBreaker] = field(default_factory=dict)
+    named: Mapping[str, Router] = field(default_factory=dict)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -204,6 +207,7 @@ def build(
         build_monitor_store(settings, around) if decides.certificate is not None else None,
         decides.gate,
         breakers,
+        named_routers(settings, around, router),
     )
 
 

@@ -318,7 +318,8 @@ class KeySettings(_Part):
 
     Either its SHA-256 is given or the environment variable `key_env` holds the key itself.
     `requests_per_minute` may also come at once; `max_cost` and `max_risk` are bounds of each
-    request, which may ask for tighter ones.
+    request, which may ask for tighter ones. `models` are the names that it may ask for, all where
+    absent.
     """
 
     name: Name
@@ -328,20 +329,23 @@ class KeySettings(_Part):
     requests_per_minute: Annotated[float, Field(gt=0.0, allow_inf_nan=False)] | None = None
     max_cost: Amount | None = None
     max_risk: Share | None = None
+    models: Names | None = None
 
 
 class ServeSettings(_Part):
     """The HTTP service. Without keys it listens on loopback alone.
 
-    `models` are the names that clients may ask for. An abstention is an answer with `abstain_text`,
-    or an HTTP error; so is a run for which no tier could be reached. `interrupted` says what
-    becomes of a repeated Idempotency-Key whose first request died with its process.
+    `models` are the names that clients may ask for; so are those of `policies`, and with
+    `expose_tiers` each tier without a gate, as `tier:NAME`. An abstention is an answer with
+    `abstain_text`, or an HTTP error; so is a run for which no tier could be reached. `interrupted`
+    says what becomes of a repeated Idempotency-Key whose first request died with its process.
     """
 
     host: Name = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8080
     workers: Annotated[int, Field(ge=1, le=256)] = 1
     models: Annotated[Names, Field(min_length=1)] = ("surefoot",)
+    expose_tiers: bool = False
     keys: Annotated[tuple[KeySettings, ...], Field(strict=False)] = ()
     abstain: Literal["answer", "error"] = "answer"
     abstain_text: Name = "I do not know."
@@ -377,6 +381,7 @@ class Settings(_Part):
     comparison: ComparisonSettings = ComparisonSettings()
     critic: CriticSettings = CriticSettings()
     policy: PolicySettings = PolicySettings()
+    policies: dict[Name, PolicySettings] = {}
     budget: BudgetSettings = BudgetSettings()
     retrieval: RetrievalSettings = RetrievalSettings()
     steps: StepSettings = StepSettings()
@@ -451,20 +456,42 @@ def _check_names(settings: Settings, source: str) -> None:
     _check_fallback(settings, names, source)
     _check_steps(settings.steps, names, source)
     _check_keys(settings.serve, source)
-    thresholds = settings.policy.thresholds
+    _check_thresholds(settings.policy, "policy", names, source)
+    for name, policy in settings.policies.items():
+        where = f"policies.{name}"
+        if name in settings.serve.models or name.startswith("tier:"):
+            raise _wrong(source, where, "this name means something else; give it another")
+        if policy.profile is None and policy.thresholds is None:
+            raise _wrong(source, where, "give a profile or thresholds")
+        for key in ("shelf", "tool_calls"):
+            if key in policy.model_fields_set:
+                raise _wrong(source, f"{where}.{key}", "goes with the main policy alone")
+        _check_thresholds(policy, where, names, source)
+    known = {*settings.serve.models, *settings.policies}
+    if settings.serve.expose_tiers:
+        known |= {f"tier:{name}" for name in names}
+    for number, key_ in enumerate(settings.serve.keys):
+        for name in key_.models or ():
+            if name not in known:
+                message = f"there is no model '{name}'{_nearest(name, sorted(known))}"
+                raise _wrong(source, f"serve.keys.{number}.models", message)
+
+
+def _check_thresholds(policy: PolicySettings, where: str, names: list[str], source: str) -> None:
+    thresholds = policy.thresholds
     if thresholds is None:
-        if settings.policy.floor is not None:
+        if policy.floor is not None:
             message = "a floor goes with thresholds; a profile brings its own"
-            raise _wrong(source, "policy.floor", message)
+            raise _wrong(source, f"{where}.floor", message)
         return
     for name in thresholds:
         if name not in names:
             message = f"no tier is called '{name}'{_nearest(name, names)}"
-            raise _wrong(source, f"policy.thresholds.{name}", message)
+            raise _wrong(source, f"{where}.thresholds.{name}", message)
     for name in names:
         if name not in thresholds:
             message = f"tier '{name}' has no threshold; add {name} = 0.7, say"
-            raise _wrong(source, f"policy.thresholds.{name}", message)
+            raise _wrong(source, f"{where}.thresholds.{name}", message)
 
 
 def _check_fallback(settings: Settings, tiers: list[str], source: str) -> None:

@@ -136,6 +136,10 @@ class Router:
         self._runner: asyncio.Runner | None = None
         self._one_at_a_time = threading.Lock()
 
+    def beside(self, plan: Plan, performer: Performer) -> Router:
+        """A router of another policy over the same tiers, for the same callers."""
+        return Router(plan, performer, clock=self._clock, callers=self._callers)
+
     async def ask(
         self,
         question: str,

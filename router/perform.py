@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
+from copy import copy
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Protocol
@@ -221,6 +222,16 @@ class Performer:
     def also_close(self, resource: Closing) -> None:
         """Have something closed after models, history and critic, which use it."""
         self._resources.append(resource)
+
+    def under(self, plan: Plan, *, fingerprint: str, policy_id: str | None) -> Performer:
+        """The same models, retriever and history for another policy over the same tiers.
+
+        It is closed with this one: closing it is not needed, and does no harm.
+        """
+        other = copy(self)
+        other.plan, other.fingerprint, other.policy_id = plan, fingerprint, policy_id
+        other._may_repeat = lambda: True
+        return other
 
     def leave_history_open(self) -> None:
         """Do not close the history at the end: somebody else goes on with it."""

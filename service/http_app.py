@@ -18,6 +18,7 @@ from .http_gateway import Gateway
 from .http_generation import CHAT, COMPLETIONS, generate
 from .http_hints import exchanging_hints
 from .http_marks import RequestMarks, mark_of
+from .http_models import model_names, router_of
 from .http_openapi import openapi
 from .http_worker_metrics import publishing
 
@@ -74,20 +75,18 @@ async def _completions(gateway: Gateway, request: Request) -> Response:
 
 
 async def _models(gateway: Gateway, request: Request) -> Response:
-    gateway.welcome(request, "/v1/models")
+    caller, _ = gateway.welcome(request, "/v1/models")
     models = [
         {"id": name, "object": "model", "created": 0, "owned_by": "surefoot"}
-        for name in gateway.settings.models
+        for name in model_names(gateway.built, caller)
     ]
     return json_response({"object": "list", "data": models})
 
 
 async def _model(gateway: Gateway, request: Request) -> Response:
-    from .http_generation import check_model
-
-    gateway.welcome(request, "/v1/models/{name}")
+    caller, _ = gateway.welcome(request, "/v1/models/{name}")
     name = request.path_params["name"]
-    check_model(gateway, name)
+    router_of(gateway.built, caller, name)
     return json_response({"id": name, "object": "model", "created": 0, "owned_by": "surefoot"})
 
 

@@ -28,12 +28,14 @@ class Caller:
         name: of the key; "" where the service has none.
         max_cost: of each request, in the deployment's currency; None without a limit.
         max_risk: P(wrong) that an answer may have; None leaves it to the policy.
+        models: names that may be asked for; None for all.
     """
 
     name: str = ""
     tenant: str = "default"
     max_cost: float | None = None
     max_risk: float | None = None
+    models: tuple[str, ...] | None = None
 
 
 class KeyRing:
@@ -114,7 +116,7 @@ def rate_used_up(caller: Caller, wait_s: float) -> HttpError:
 
 
 def _caller(key: KeySettings) -> Caller:
-    return Caller(key.name, key.tenant, key.max_cost, key.max_risk)
+    return Caller(key.name, key.tenant, key.max_cost, key.max_risk, key.models)
 
 
 def with_hashed_keys(settings: ServeSettings, environment: Mapping[str, str]) -> ServeSettings:

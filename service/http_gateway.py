@@ -170,18 +170,20 @@ class Gateway:
         *,
         model: str = "",
         headers: Mapping[str, str] | None = None,
+        is_main: bool = True,
     ) -> None:
         """Count a run that has ended, and note what the audit draws of it; nobody waits for it.
 
         Args:
             model: the name that was asked for, for traces; so are the request's headers.
+            is_main: whether the main policy decided, which a candidate is tried beside.
         """
         self.metrics.note(result)
         if self._traces is not None:
             at = int(self.now() * 1e9)
             self._traces.note(result, model=model, ended_ns=at, headers=headers)
         self.request_ids.note(tenant, request_id, result.run_id)
-        if self.shadow is not None:
+        if self.shadow is not None and is_main:
             asyncio.get_running_loop().call_soon(self._try_beside, self.shadow, result)
         audit, history = self.built.audit, self.built.history
         if audit is None or history is None:

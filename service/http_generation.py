@@ -18,7 +18,7 @@ from starlette.responses import Response
 from ..adapters.idempotency import KeptAnswer, Slot, body_hash
 from ..router.callers import CallerRequest
 from ..router.decisions import Action, Result
-from ..router.drive import Answered
+from ..router.drive import Answered, Router
 from ..router.errors import (
     CircuitOpen,
     ContentRefused,
@@ -45,6 +45,7 @@ from .http_errors import HttpError, error_response, of_usage
 from .http_gateway import Gateway, read_body, unless_left
 from .http_idempotency import idempotency_key
 from .http_marks import Mark
+from .http_models import router_of
 from .http_requests import allowed_s, budget_within, chat_request, completion_request
 
 if TYPE_CHECKING:
@@ -116,6 +117,7 @@ class Asked:
     allowed_s: float
     headers: Mapping[str, str]
     built: Built
+    router: Router
 
 
 async def generate(gateway: Gateway, request: Request, endpoint: Endpoint[Any]) -> Response:
@@ -130,9 +132,11 @@ async def generate(gateway: Gateway, request: Request, endpoint: Endpoint[Any]) 
     allowed = allowed_s(request.headers, gateway.settings)
     data = await read_body(request, gateway.settings.max_body_bytes, allowed)
     body = parse_body(endpoint.body, data)
-    check_model(gateway, body.model)
     with gateway.deployment.in_use() as built:
-        asked = Asked(caller, mark, body, endpoint.asked(body), allowed, request.headers, built)
+        router = router_of(built, caller, body.model)
+        asked = Asked(
+            caller, mark, body, endpoint.asked(body), allowed, request.headers, built, router
+        )
         key = idempotency_key(request.headers.get("idempotency-key"))
         if key is None:
             answered = await unless_left(request.receive, _answered(gateway, asked))
@@ -178,18 +182,10 @@ def _kept(response: Response) -> KeptAnswer:
     return KeptAnswer(response.status_code, headers, bytes(response.body))
 
 
-def check_model(gateway: Gateway, name: str) -> None:
-    """Raises HttpError (404) where the service has no model of that name."""
-    known = gateway.settings.models
-    if name not in known:
-        message = f"there is no model {name[:80]!r} here; there is {', '.join(known)}"
-        raise HttpError(404, "model_not_found", message, param="model")
-
-
 async def _answered(gateway: Gateway, asked: Asked) -> Answered:
     mark = asked.mark
     async with gateway.admission.place(_left_s(gateway, asked)):
-        router = asked.built.router
+        router = asked.router
         budget = budget_within(
             router.plan.budget, _left_s(gateway, asked), asked.caller, asked.body.surefoot
         )
@@ -208,8 +204,9 @@ async def _answered(gateway: Gateway, asked: Asked) -> Answered:
         answered.result,
         model=asked.body.model,
         headers=asked.headers,
+        is_main=router is asked.built.router,
     )
-    return _remarked(gateway, answered)
+    return _remarked(gateway, answered) if router is asked.built.router else answered
 
 
 def _remarked(gateway: Gateway, answered: Answered) -> Answered:
