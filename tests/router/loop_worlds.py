@@ -7,6 +7,7 @@ same run can be played again, or resumed half way, and must come out the same.
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,8 +17,8 @@ from hypothesis import strategies as st
 from surefoot.router.assessing import BareAssessor
 from surefoot.router.budget import Budget, Forecast, Price
 from surefoot.router.critic.corrective import Corrective
-from surefoot.router.decisions import Action, Attempt, Buy, Choice, Decision
-from surefoot.router.evidence import CriticVerdict, Evidence, Generation, Passage, Turn
+from surefoot.router.decisions import Action, Attempt, Buy, Choice, Decision, Rung
+from surefoot.router.evidence import CriticVerdict, Evidence, Generation, Passage, Token, Turn
 from surefoot.router.plan import Plan, RetrievalPlan, TierPlan
 from surefoot.router.protocols import Needs, Situation
 from surefoot.router.requests import (
@@ -25,12 +26,14 @@ from surefoot.router.requests import (
     Asked,
     Compare,
     Compared,
+    Continue,
     Critique,
     Critiqued,
     Draft,
     Drafted,
     Failure,
     Outcome,
+    PrefixVerdict,
     Recall,
     Recalled,
     Record,
@@ -42,6 +45,7 @@ from surefoot.router.requests import (
     Retrieved,
     Sample,
     Sampled,
+    Stop,
 )
 from surefoot.router.signals import Estimate, Reading, Signal, Unavailable
 
@@ -176,6 +180,25 @@ class LengthSizer:
 
 
 @dataclass(frozen=True)
+class OddGate:
+    """Stops some drafts and keeps some of their tokens, or does nonsense."""
+
+    kind: str
+    seed: int
+
+    def judge(self, rung: Rung, tokens: Sequence[Token], seen: int) -> PrefixVerdict:
+        """By chance, the same for the same draft."""
+        draw = random.Random(f"{self.seed}|{rung}|{len(tokens)}")
+        if self.kind == "raises":
+            raise RuntimeError("gate")
+        if self.kind == "no verdict":
+            return None  # type: ignore[return-value]  # what a careless gate might do
+        if draw.random() < 0.5:
+            return Continue(note=draw.choice(("", "half blind")))
+        return Stop("weak", keep=draw.choice((-1, 0, 1, 2, 99)))
+
+
+@dataclass(frozen=True)
 class World:
     """A deployment and everything that will happen to it.
 
@@ -196,6 +219,8 @@ class World:
     obedient: bool
     trouble: float
     seed: int
+    gate: str | None
+    finish: bool
     question: str = "What is the capital of France?"
 
     def plan(self, budget: Budget | None = None) -> tuple[Plan, list[str]]:
@@ -213,6 +238,8 @@ class World:
             remember=self.remember,
             compare_latency_s=0.1,
             critiques=self.critiques,
+            prefix_gate=None if self.gate is None else OddGate(self.gate, self.seed),
+            finish=self.finish,
         )
         return plan, misfits
 
@@ -239,7 +266,9 @@ class World:
 
 
 def _generation(draw: random.Random) -> Generation:
-    return Generation(draw.choice(TEXTS), (), draw.choice(FINISHES))  # type: ignore[arg-type]  # drawn
+    text, finish = draw.choice(TEXTS), draw.choice(FINISHES)
+    tokens = tuple(Token(piece) for piece in re.findall(r"\s*\S+", text))
+    return Generation(text, tokens, finish)  # type: ignore[arg-type]  # drawn
 
 
 def _generations(draw: random.Random, wanted: int) -> tuple[Generation, ...]:
@@ -326,6 +355,7 @@ _budgets = st.builds(
     max_calls=_maybe(st.integers(0, 20)),
     max_tokens=_maybe(st.sampled_from((0, 50, 300, 5000))),
     max_rounds=st.integers(0, 4),
+    max_risk=st.sampled_from((None, None, None, 0.0, 0.3)),
     max_steps=st.one_of(st.integers(1, 6), st.integers(5, 40)),
 )
 
@@ -357,6 +387,8 @@ worlds = st.builds(
     obedient=st.booleans(),
     trouble=st.sampled_from((0.0, 0.0, 0.1, 0.4)),
     seed=st.integers(0, 2**32),
+    gate=st.sampled_from((None, None, "good", "good", "raises", "no verdict")),
+    finish=st.booleans(),
     question=st.sampled_from(
         ("What is the capital of France?", "And its river?", "Why?", "word " * 50)
     ),
