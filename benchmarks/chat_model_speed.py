@@ -2,12 +2,13 @@
 
 CPU time of the process, milliseconds a call, minimum and median of rounds. The tier answers at
 once, in process. LangChain's own part is that of any chat model: a fake one in the same run shows
-it.
+it. cascadeflow's wrapper around such a model is measured beside it where it is installed.
 """
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
 from collections.abc import Awaitable, Callable
 from statistics import median
@@ -60,17 +61,40 @@ async def measured(call: Callable[[], Awaitable[Any]]) -> tuple[float, float]:
     return min(found), median(found)
 
 
+def fake() -> GenericFakeChatModel:
+    """A LangChain model that gives the same answer, with its logprobs."""
+    entries = [
+        {"token": one.token, "logprob": one.logprob, "top_logprobs": []} for one in ANSWER.tokens
+    ]
+    metadata = {"logprobs": {"content": entries}, "finish_reason": "stop"}
+    said = (AIMessage(ANSWER.text, response_metadata=metadata) for _ in itertools.count())
+    return GenericFakeChatModel(messages=said)
+
+
+def cascadeflow() -> Any:
+    """Its wrapper, cost tracking off, all drafts accepted; None where it is not installed."""
+    try:
+        from cascadeflow.integrations.langchain import CascadeFlow
+    except ImportError:
+        return None
+    return CascadeFlow(
+        drafter=fake(), verifier=fake(), quality_threshold=0.5, enable_cost_tracking=False
+    )
+
+
 async def main() -> None:
-    """Measure all three in turn."""
+    """Measure all in turn."""
     plain = router()
     request = CallerRequest((Message("user", QUESTION),))
     model = RouterChatModel(router=plain, names=("small",))
-    fake = GenericFakeChatModel(messages=iter([AIMessage("Paris")] * (CALLS * ROUNDS + 1)))
-    rows = {
+    bare, other = fake(), cascadeflow()
+    rows: dict[str, Callable[[], Awaitable[Any]]] = {
         "router alone": lambda: plain.respond(request),
         "RouterChatModel": lambda: model.ainvoke(QUESTION),
-        "a fake LangChain model": lambda: fake.ainvoke(QUESTION),
+        "a fake LangChain model": lambda: bare.ainvoke(QUESTION),
     }
+    if other is not None:
+        rows["cascadeflow around it"] = lambda: other.ainvoke(QUESTION)
     found = {name: await measured(call) for name, call in rows.items()}
     for name, (least, middle) in found.items():
         print(f"{name:<24} {least:.3f} ({middle:.3f}) ms")
