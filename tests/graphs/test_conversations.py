@@ -62,7 +62,7 @@ def test_an_agent_s_thread_adds_up() -> None:
 def test_the_more_doubt_was_spent_the_surer_an_answer_has_to_be() -> None:
     small = Scripted(answers=[says("Paris.", 0.9), says("The Seine.", 0.8), says("Gold.", 0.99)])
     large = Scripted(answers=[says("Surely the Seine.", 0.95)], model_name="large")
-    gate = ConfidenceMiddleware(threshold=0.7, escalate_to=[large], conversation_limit=0.17)
+    gate = ConfidenceMiddleware(threshold=0.7, escalate_to=[large], conversation_limit=0.165)
     agent: Any = create_agent(small, middleware=[gate], checkpointer=InMemorySaver())
     said = [
         agent.invoke({"messages": [HumanMessage(words)]}, THREAD)["gate"]
