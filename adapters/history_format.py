@@ -177,9 +177,12 @@ def repeat_of(run: RunRecord) -> Repeat | None:
     """What to serve when the question comes again; None where the run cannot be repeated.
 
     Only an answer counts, only a first-hand one (not itself a repeat), and only where the attempt
-    that was served is at hand.
+    that was served is at hand. One that was shown before the policy would rather have done
+    something else is served to nobody else.
     """
     result = run.result
+    if result.overruled:
+        return None
     if result.action is not Action.ANSWER or result.recognized or result.best is None:
         return None
     if result.best.text != result.answer:

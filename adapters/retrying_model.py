@@ -7,11 +7,13 @@ import logging
 import random
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
 from ..router.errors import RunError
+from ..router.evidence import Token
 from ..router.protocols import Completion, Model, ModelCall, OnTokens
+from ..router.requests import Continue, PrefixVerdict
 from ..router.tenancy import current_run
 from .model_around import ModelAround
 from .retry_budget import RetryBudget
@@ -63,18 +65,21 @@ class RetryingModel(ModelAround):
         """As the model, after at most so many attempts.
 
         The completion's `calls` count those that failed, too, and `degraded` says why there were
-        any. Raises what the last attempt raised.
+        any. Raises what the last attempt raised. Of a draft that is being shown there is no other
+        attempt: it would go on in other words.
         """
+        watched = None if on_tokens is None else _Watched(on_tokens)
         self._budget.routed()
         began = self._clock()
         failures: list[RunError] = []
         while True:
             left = call.within(self._clock() - began)
             try:
-                completion = await self._inner.generate(self._one_attempt(left), on_tokens)
+                completion = await self._inner.generate(self._one_attempt(left), watched)
             except RunError as error:
                 failures.append(error)
-                wait = self._patience_s(failures, call, began)
+                is_shown = watched is not None and watched.is_released
+                wait = None if is_shown else self._patience_s(failures, call, began)
                 if wait is None:
                     error.calls = sum(each.calls for each in failures)
                     raise
@@ -106,6 +111,22 @@ class RetryingModel(ModelAround):
         words = "run %s: tier %s failed (%s), next attempt in %.2f s"
         _LOG.warning(words, current_run(), self._name, error.kind, wait)
         return wait
+
+
+class _Watched:
+    """Passes tokens on, and knows whether the draft is being shown by now."""
+
+    __slots__ = ("_judge", "is_released")
+
+    def __init__(self, judge: OnTokens) -> None:
+        self._judge = judge
+        self.is_released = False
+
+    def __call__(self, tokens: Sequence[Token]) -> PrefixVerdict:
+        verdict = self._judge(tokens)
+        if isinstance(verdict, Continue) and verdict.release:
+            self.is_released = True
+        return verdict
 
 
 def _told(completion: Completion, failures: list[RunError]) -> Completion:

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from surefoot import build, parse_settings
-from surefoot.policies.step_file import step_reader
+from surefoot.policies.prefix_gate_file import step_reader
 from surefoot.policies.step_fit import LabeledDraft, Walked, fit_steps, walk
 from surefoot.policies.step_gate import StepGate, StepRule
 from surefoot.router.decisions import Rung

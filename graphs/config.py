@@ -31,6 +31,7 @@ from .caller_prompter import CallerPrompter
 from .comparing import build_comparer
 from .criticizing import serve_critic
 from .deciding import BuiltPolicy, build_policy, signal_fingerprint
+from .live_gate import build_release_gate, live_data
 from .named_policies import named_routers
 from .places import Surroundings
 from .prompter import TemplatePrompter
@@ -172,6 +173,7 @@ def build(
         fallback=decides.fallback,
         prefix_gate=build_step_gate(settings, decides.certificate is not None, around),
         finish=settings.steps.finish,
+        release_gate=build_release_gate(settings, decides.certificate is not None, around),
     )
     performer = Performer(
         plan,
@@ -291,4 +293,6 @@ def _fingerprint(
         parts["situated_margin"] = margin
     if settings.steps.gates or settings.steps.thresholds:
         parts["steps"] = steps_data(settings, around)
+    if settings.live.gates:
+        parts["live"] = live_data(settings, around)
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

@@ -32,6 +32,8 @@ def decision_field(result: Result, names: Sequence[str]) -> dict[str, Any]:
         "cost": result.cost,
         "latency_s": round(result.latency_s, 4),
         "recognized": result.recognized,
+        "released": result.released or None,
+        "overruled": result.overruled or None,
         "degraded": list(result.degraded),
     }
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from ..policies.entry import FixedEntry
+from ..policies.release_gate import AtOnce
 from ..policies.threshold import RungRule, ThresholdPolicy
 from ..router.drive import Router
 from ..router.plan import Plan
@@ -56,7 +57,8 @@ def named_routers(settings: Settings, around: Surroundings, router: Router) -> M
 
 
 def _ungated(plan: Plan, tier: int) -> Plan:
-    """Whatever this tier writes is served, and nothing vouches for it; no other tier stands in."""
+    """Whatever this tier writes is served, as it is written where somebody watches, and nothing
+    vouches for it; no other tier stands in."""
     names = tuple(one.name for one in plan.tiers)
     rules = tuple(
         RungRule(number, 1.0, None, (), gated=number != tier) for number in range(len(names))
@@ -69,6 +71,7 @@ def _ungated(plan: Plan, tier: int) -> Plan:
         retrieval=None,
         certificate=None,
         prefix_gate=None,
+        release_gate=AtOnce(),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from reprlib import repr as shown
 from typing import Annotated, Any, Literal
@@ -256,6 +256,14 @@ class StepSettings(_Part):
     finish: bool = False
 
 
+class LiveSettings(_Part):
+    """What lets a draft be shown while it is written, by the tier's name: files of `surefoot
+    fit-live`. What was shown is the answer; nothing is called back.
+    """
+
+    gates: dict[Name, Name] = {}
+
+
 class HistorySettings(_Part):
     """Where runs are remembered, and for how long; `none` remembers nothing.
 
@@ -385,6 +393,7 @@ class Settings(_Part):
     budget: BudgetSettings = BudgetSettings()
     retrieval: RetrievalSettings = RetrievalSettings()
     steps: StepSettings = StepSettings()
+    live: LiveSettings = LiveSettings()
     history: HistorySettings = HistorySettings()
     cache: CacheSettings = CacheSettings()
     resilience: ResilienceSettings = ResilienceSettings()
@@ -393,12 +402,18 @@ class Settings(_Part):
     telemetry: TelemetrySettings = TelemetrySettings()
 
 
-def _check_steps(steps: StepSettings, names: list[str], source: str) -> None:
-    for key, given in (("gates", steps.gates), ("thresholds", steps.thresholds)):
-        for name in given:
+def _check_gates(settings: Settings, names: list[str], source: str) -> None:
+    steps = settings.steps
+    given: dict[str, Iterable[str]] = {
+        "steps.gates": steps.gates,
+        "steps.thresholds": steps.thresholds,
+        "live.gates": settings.live.gates,
+    }
+    for key, tiers in given.items():
+        for name in tiers:
             if name not in names:
                 message = f"there is no tier '{name}'; the tiers are {', '.join(names)}"
-                raise _wrong(source, f"steps.{key}.{name}", message)
+                raise _wrong(source, f"{key}.{name}", message)
     for name in steps.thresholds:
         if name in steps.gates:
             message = f"tier '{name}' has a gate already; give either a gate or a threshold"
@@ -454,7 +469,7 @@ def _check_names(settings: Settings, source: str) -> None:
         message = f"{corrective.discard} is above what is accepted, {corrective.accept}"
         raise _wrong(source, "retrieval.corrective.discard", message)
     _check_fallback(settings, names, source)
-    _check_steps(settings.steps, names, source)
+    _check_gates(settings, names, source)
     _check_keys(settings.serve, source)
     _check_thresholds(settings.policy, "policy", names, source)
     for name, policy in settings.policies.items():

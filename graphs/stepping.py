@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from ..policies.step_file import load_steps, step_reader
+from ..policies.prefix_gate_file import load_prefix_gate, step_reader
 from ..policies.step_gate import StepGate, StepRule
 from ..router.errors import ConfigurationError
 from .places import Surroundings
@@ -38,8 +38,9 @@ def build_step_gate(
     rules: dict[int, StepRule] = {}
     for number, tier in enumerate(settings.tiers):
         if tier.name in steps.gates:
-            fitted = load_steps(around.path(steps.gates[tier.name]))
-            rules[number] = fitted.rule(tier.model, content_filter=filtered)
+            fitted = load_prefix_gate(around.path(steps.gates[tier.name]), "steps")
+            reader = fitted.reader(tier.model, content_filter=filtered)
+            rules[number] = StepRule(reader, fitted.threshold)
         elif tier.name in steps.thresholds:
             try:
                 reader = step_reader(steps.signal, steps.positions, content_filter=filtered)
@@ -56,7 +57,8 @@ def steps_data(settings: Settings, around: Surroundings) -> dict[str, object]:
     return {
         **steps.model_dump(),
         "gates": {
-            name: asdict(load_steps(around.path(file))) for name, file in steps.gates.items()
+            name: asdict(load_prefix_gate(around.path(file), "steps"))
+            for name, file in steps.gates.items()
         },
         "prompts": step_prompts_fingerprint() if steps.finish else None,
     }

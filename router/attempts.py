@@ -68,6 +68,7 @@ def assessed(
         attempt.tool_calls,
         attempt.begun,
         attempt.stopped,
+        attempt.released,
     )
 
 
@@ -92,6 +93,7 @@ def with_cost(attempt: Attempt, signal: str, cost: float | None) -> Attempt:
         attempt.tool_calls,
         attempt.begun,
         attempt.stopped,
+        attempt.released,
     )
 
 

@@ -60,6 +60,7 @@ class Attempt:
         begun: how it begins, as lower tiers wrote it, before the tier wrote the rest; "" where it
             wrote all of it.
         stopped: why the prefix gate ended it, in words; "" where it did not.
+        released: why it was shown while it was being written, in words; "" where it was not.
     """
 
     id: str
@@ -78,6 +79,7 @@ class Attempt:
     tool_calls: tuple[ToolCall, ...] = ()
     begun: str = ""
     stopped: str = ""
+    released: str = ""
 
     @property
     def rung(self) -> Rung:
@@ -199,6 +201,10 @@ class Result:
         queries: what was searched for, oldest first.
         found_in: per passage, the search that found it, from 1.
         tokens_out: those of the tokens that models wrote, over all attempts.
+        released: why a draft was shown before it was whole: the answer, or one that broke off; ""
+            where nothing was shown.
+        overruled: what the policy would have done instead of answering, of an answer that had been
+            shown before it was whole; "" where it would have answered with it, and of all others.
     """
 
     run_id: str
@@ -225,3 +231,5 @@ class Result:
     queries: tuple[str, ...] = ()
     found_in: tuple[int, ...] = ()
     tokens_out: int = 0
+    released: str = ""
+    overruled: str = ""

@@ -20,17 +20,29 @@ from .loop import Run, open_run
 from .offers import Judgement, Offer, is_local, judgement_of, open_offer
 from .perform import Performer, RunView, Session
 from .plan import Plan
-from .requests import Partial, PrefixVerdict
+from .requests import Continue, Partial, PrefixVerdict
 from .sizing import PromptSizer
 from .text import clean_question
 
-__all__ = ["Answered", "Clock", "OnStep", "Router", "checked_question", "drive", "new_run_id"]
+__all__ = [
+    "Answered",
+    "Clock",
+    "OnStep",
+    "OnText",
+    "Router",
+    "checked_question",
+    "drive",
+    "new_run_id",
+]
 
 Clock = Callable[[], float]
 """Monotonic seconds."""
 
 OnStep = Callable[[TrailStep], None]
 """Called after each step of a run."""
+
+OnText = Callable[[str], None]
+"""Called with each further piece of a draft that is shown while it is written."""
 
 T = TypeVar("T")
 
@@ -47,6 +59,7 @@ async def drive(
     *,
     clock: Clock = time.monotonic,
     on_step: OnStep | None = None,
+    on_text: OnText | None = None,
     caller: CallerRequest | None = None,
     prompter: Conversing | None = None,
 ) -> Result:
@@ -56,12 +69,15 @@ async def drive(
         caller, prompter: of a request that a caller wrote itself, as in `RunView`.
         clock: monotonic seconds; the loop itself reads no clock.
         on_step: called after each step with what it brought.
+        on_text: called with what a live run (`open_run`) lets be shown, as soon as it does. The
+            pieces are the beginning of the answer; the last of it is in the result alone.
     """
     mark = clock()
+    is_watched = run.plan.prefix_gate is not None or run.state.live
     while run.request is not None:
         state = run.state
         view = RunView(state.question, state.turns, run.evidence, caller, prompter, state.run_id)
-        feed = None if run.plan.prefix_gate is None else partial(_feed, run)
+        feed = partial(_feed, run, on_text) if is_watched else None
         reply = await performer.perform(run.request, session, run=view, on_tokens=feed)
         now = clock()
         run.advance(replace(reply, elapsed_s=now - mark))
@@ -72,8 +88,11 @@ async def drive(
     return run.result
 
 
-def _feed(run: Run, tokens: Sequence[Token]) -> PrefixVerdict:
-    return run.feed(Partial(tuple(tokens)))
+def _feed(run: Run, on_text: OnText | None, tokens: Sequence[Token]) -> PrefixVerdict:
+    verdict = run.feed(Partial(tuple(tokens)))
+    if on_text is not None and isinstance(verdict, Continue) and verdict.show:
+        on_text(verdict.show)
+    return verdict
 
 
 def checked_question(plan: Plan, question: str) -> str:
@@ -147,16 +166,26 @@ class Router:
         session: Session | None = None,
         budget: Budget | None = None,
         on_step: OnStep | None = None,
+        on_text: OnText | None = None,
     ) -> Result:
         """One gated answer.
+
+        Args:
+            on_text: as for `respond`.
 
         Raises:
             UsageError: the question is empty or longer than any tier's context.
         """
         question = checked_question(self.plan, question)
-        run = open_run(self.plan, question, run_id=new_run_id(), budget=budget)
+        live = on_text is not None
+        run = open_run(self.plan, question, run_id=new_run_id(), budget=budget, live=live)
         return await drive(
-            run, self.performer, session or Session(), clock=self._clock, on_step=on_step
+            run,
+            self.performer,
+            session or Session(),
+            clock=self._clock,
+            on_step=on_step,
+            on_text=on_text,
         )
 
     async def respond(
@@ -167,11 +196,17 @@ class Router:
         budget: Budget | None = None,
         run_id: str | None = None,
         on_step: OnStep | None = None,
+        on_text: OnText | None = None,
     ) -> Answered:
         """One gated answer to a conversation that a caller wrote itself.
 
         Tiers that talk are shown the caller's messages. Drafts are greedy all the same, since
         calibrators are fitted on greedy drafts.
+
+        Args:
+            on_text: called with each piece of a draft that the plan's release gate lets be shown
+                while it is written; such a draft is the answer. The pieces are how the result's
+                answer begins, or the run abstains since it broke off (`Attempt.released`).
 
         Raises:
             UsageError: no user said anything, the conversation is longer than any tier's context,
@@ -183,7 +218,12 @@ class Router:
         plan = replace(self.plan, sizer=PromptSizer(prompter))
         question = checked_question(plan, request.question)
         run = open_run(
-            plan, question, run_id=run_id or new_run_id(), budget=budget, turns=request.turns
+            plan,
+            question,
+            run_id=run_id or new_run_id(),
+            budget=budget,
+            turns=request.turns,
+            live=on_text is not None,
         )
         result = await drive(
             run,
@@ -191,6 +231,7 @@ class Router:
             session or Session(),
             clock=self._clock,
             on_step=on_step,
+            on_text=on_text,
             caller=request,
             prompter=prompter,
         )

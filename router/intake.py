@@ -188,7 +188,8 @@ def _take_draft(
     if begun:
         begun, generation = finished(begun, generation)
         text = generation.text
-    answer, rationale = split_rationale(text)
+    # What is being shown is the answer as it stands.
+    answer, rationale = (text.strip(), "") if state.released else split_rationale(text)
     attempt = make_attempt(
         str(len(attempts) + 1),
         tier,
@@ -203,6 +204,7 @@ def _take_draft(
         tool_calls=generation.tool_calls,
         begun=begun,
         stopped=state.stopped if stopped else "",
+        released=state.released,
     )
     previous = tuple([earlier.text for earlier in attempts]) if attempts else ()
     evidence[attempt.id] = _make_evidence(

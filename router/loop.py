@@ -25,7 +25,7 @@ from .batch import Batch
 from .budget import Budget
 from .conversation import is_follow_up
 from .decisions import NOT_ASSESSED, Action, Attempt, Buy, Choice, Decision, Result, Rung
-from .evidence import Evidence, Refusal, Turn
+from .evidence import Evidence, Refusal, Token, Turn
 from .forecasts import Fit, Outlook, finishing_fit
 from .guards import (
     assess_safely,
@@ -39,8 +39,9 @@ from .intake import belongs, charge, evidence_of, take
 from .making import maker
 from .options import situation_of, steps_left
 from .plan import Plan
-from .protocols import Opening, Situation
+from .protocols import Opening, PrefixGate, Situation
 from .purchases import critique_request, missing_parts, named, purchase_request
+from .releasing import Showing, kept_word
 from .requests import (
     Continue,
     Draft,
@@ -77,14 +78,19 @@ def open_run(
     run_id: str,
     budget: Budget | None = None,
     turns: Sequence[Turn] = (),
+    live: bool = False,
 ) -> Run:
     """Begin a run: its first request is pending.
 
     Args:
         budget: limits of this run; the plan's where None.
         turns: earlier turns to show, for callers that keep the conversation themselves.
+        live: somebody is shown what the plan's gates release. Nothing is under a risk of the run's
+            own, which these gates know nothing of.
     """
     state = RunState(run_id, question, plan.budget if budget is None else budget)
+    has_gate = plan.release_gate is not None or plan.prefix_gate is not None
+    state.live = live and has_gate and state.budget.max_risk is None
     if state.budget.max_cost is not None:
         unpriced = [tier.name for tier in plan.tiers if tier.price is None]
         if unpriced:
@@ -138,7 +144,17 @@ class Run:
         evidence: by attempt id, with tokens; grows as attempts are made.
     """
 
-    __slots__ = ("_fed", "_outlook", "_step", "evidence", "plan", "request", "result", "state")
+    __slots__ = (
+        "_fed",
+        "_outlook",
+        "_showing",
+        "_step",
+        "evidence",
+        "plan",
+        "request",
+        "result",
+        "state",
+    )
 
     def __init__(self, plan: Plan, state: RunState) -> None:
         self.plan = plan
@@ -146,7 +162,8 @@ class Run:
         self.evidence: dict[str, Evidence] = {}
         self.request: Request | None = None
         self.result: Result | None = None
-        self._fed = 0  # tokens of the pending draft that the prefix gate was shown
+        self._fed = 0  # tokens of the pending draft that the prefix gates were shown
+        self._showing = Showing()
         self._outlook = Outlook(plan, state)
         self._step: Step | None = None  # of the last reply, while it is not in the trail
 
@@ -173,22 +190,28 @@ class Run:
         return self._go_on()
 
     def feed(self, partial: Partial) -> PrefixVerdict:
-        """Judge the pending draft by its tokens so far; a gate that fails lets it go on."""
-        gate, request, state = self.plan.prefix_gate, self.request, self.state
-        if gate is None or not isinstance(request, Draft):
+        """Judge the pending draft by its tokens so far; a gate that fails lets it go on.
+
+        A draft that was released is judged no more: it can be neither stopped nor called back.
+        """
+        request, state = self.request, self.state
+        if not isinstance(request, Draft):
             return Continue()
-        shown, tokens, seen = bool(request.passages), partial.tokens, self._fed
-        rung = Rung(request.tier, state.round if shown else 0, shown)
-        self._fed = len(tokens)
-        verdict = judge_safely(gate, rung, tokens, min(seen, len(tokens)))
-        if isinstance(verdict, Stop):
-            kept = "".join([token.token for token in tokens[: max(0, verdict.keep)]])
-            state.stopped, state.kept = verdict.reason, joined(request.begun, clean_text(kept))
-            return verdict
-        note = verdict if isinstance(verdict, str) else verdict.note
-        if note and note not in state.degraded:
-            state.degraded.append(note)
-        return Continue() if isinstance(verdict, str) else verdict
+        if not state.released:
+            tokens, seen = partial.tokens, min(self._fed, len(partial.tokens))
+            verdict = self._may_go_on(request, tokens, seen)
+            if isinstance(verdict, Stop):
+                return verdict
+            if not state.live or request.begun:  # nobody would be shown it, or only its second half
+                return replace(verdict, release=False)
+            if not verdict.release and self.plan.release_gate is not None:
+                verdict = self._judged(self.plan.release_gate, request, tokens, seen)
+            if isinstance(verdict, Stop) or not verdict.release:
+                return Continue()
+            state.released = verdict.reason or "the gate let it be shown"
+        show = self._showing.more(partial.tokens)
+        state.shown += show
+        return Continue(True, reason=state.released, show=show)
 
     def absorb(self, reply: Reply) -> None:
         """Take in what happened, without deciding anything yet.
@@ -206,6 +229,32 @@ class Run:
         if self.result is None and self.state.trail:
             self._step = self.state.trail.pop()  # what is concluded belongs to the last step
         return self._go_on()
+
+    def _may_go_on(self, request: Draft, tokens: Sequence[Token], seen: int) -> PrefixVerdict:
+        """The prefix gate's verdict; a stop is noted in the state."""
+        gate, state = self.plan.prefix_gate, self.state
+        self._fed = len(tokens)
+        if gate is None:
+            return Continue()
+        verdict = self._judged(gate, request, tokens, seen)
+        if isinstance(verdict, Stop):
+            kept = "".join([token.token for token in tokens[: max(0, verdict.keep)]])
+            state.stopped, state.kept = verdict.reason, joined(request.begun, clean_text(kept))
+        return verdict
+
+    def _judged(
+        self, gate: PrefixGate, request: Draft, tokens: Sequence[Token], seen: int
+    ) -> PrefixVerdict:
+        """A gate's verdict, its notes taken down; one that fails lets the draft go on."""
+        shown, state = bool(request.passages), self.state
+        rung = Rung(request.tier, state.round if shown else 0, shown)
+        verdict = judge_safely(gate, rung, tokens, seen)
+        if isinstance(verdict, Stop):
+            return verdict
+        note = verdict if isinstance(verdict, str) else verdict.note
+        if note and note not in state.degraded:
+            state.degraded.append(note)
+        return Continue() if isinstance(verdict, str) else verdict
 
     def _take_in(self, reply: Reply) -> None:
         request, state, outcome = self.request, self.state, reply.outcome
@@ -225,12 +274,13 @@ class Run:
         """The reply, its draft marked as stopped where the prefix gate stops it only now: a driver
         that cannot watch a draft being written decides as one that can."""
         outcome = reply.outcome
+        request, fed = self.request, self._fed
         if self.plan.prefix_gate is None or not isinstance(outcome, Drafted):
             return reply
         generation = outcome.generation
-        if len(generation.tokens) <= self._fed:
+        if self.state.released or len(generation.tokens) <= fed or not isinstance(request, Draft):
             return reply
-        if not isinstance(self.feed(Partial(generation.tokens)), Stop):
+        if not isinstance(self._may_go_on(request, generation.tokens, fed), Stop):
             return reply
         return replace(reply, outcome=Drafted(replace(generation, finish_reason="stopped")))
 
@@ -338,7 +388,8 @@ class Run:
         self, tier: int, fit: Fit, refused: Refusal | None = None, begun: str = ""
     ) -> None:
         self._fed = 0
-        self.state.stopped = self.state.kept = ""
+        self._showing = Showing()
+        self.state.stopped = self.state.kept = self.state.released = self.state.shown = ""
         left = self.time_left()
         self.request = _make_draft(tier, fit.passages, fit.forecast, left, refused, begun)
 
@@ -452,6 +503,7 @@ class Run:
             state.degraded.append(f"policy: {refused}")
             choice = Decision(Action.ABSTAIN, f"the policy's choice was not open: {refused}")
         choice = within_risk(state, situated(self.plan, state, choice), situation)
+        choice = kept_word(state, attempt, choice)
         assert self._step is not None
         state.trail.append(decided_step(self._step, choice, situation))
         self._step = None

@@ -92,6 +92,8 @@ class Plan:
         fallback: names of the signals that stand in for the others where none of these can be had.
         finish: whether a tier that is escalated to goes on from what a stopped draft has left
             (`Stop.keep`), where it has room for it. No certificate vouches for such an answer.
+        release_gate: lets drafts be shown while they are written, in runs that somebody watches; a
+            draft that it releases is the answer. It stops none.
     """
 
     tiers: tuple[TierPlan, ...]
@@ -111,3 +113,4 @@ class Plan:
     critiques: bool = False
     fallback: tuple[str, ...] = ()
     finish: bool = False
+    release_gate: PrefixGate | None = None

@@ -284,12 +284,17 @@ class Continue:
     """Go on with the draft.
 
     Attributes:
-        release: what was written so far may be shown.
+        release: what was written so far may be shown, and what follows as it comes: the draft will
+            be the answer.
         note: why the draft is judged less than it was configured to be, in words.
+        reason: why it may be shown, in words.
+        show: of a draft that is being shown, the text that was not shown before.
     """
 
     release: bool = False
     note: str = ""
+    reason: str = ""
+    show: str = ""
 
 
 @dataclass(frozen=True, slots=True)

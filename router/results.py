@@ -23,7 +23,8 @@ def make_result(plan: Plan, state: RunState) -> Result:
         served = attempt_of(state.attempts, decision.attempt)
     gated = served is not None and decision.gated
     # What was certified are whole drafts of one tier, under the policy's own terms.
-    is_other = (served is not None and bool(served.begun)) or state.budget.max_risk is not None
+    is_part = served is not None and bool(served.begun or served.released)
+    is_other = is_part or state.budget.max_risk is not None
     estimate = None if served is None else served.estimate
     is_lacking = plan.fallback or any([tier.lacks for tier in plan.tiers])
     return _make_result(
@@ -51,6 +52,8 @@ def make_result(plan: Plan, state: RunState) -> Result:
         tuple(state.queries),
         state.found_in,
         spend.tokens_out,
+        state.released if state.shown else "",
+        state.overruled,
     )
 
 

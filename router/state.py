@@ -43,6 +43,10 @@ class RunState:
         no_verdict: why the critic could not judge the current attempt; None while it may.
         stopped: why the prefix gate ended the draft that was written last; "" where it did not.
         kept: what of that draft a higher tier may go on from.
+        live: whether somebody is shown a draft while it is written, once it is released.
+        released: why the draft that was written last was; "" where it was not.
+        shown: what of it has been shown.
+        overruled: as in `Result`.
     """
 
     run_id: str
@@ -72,6 +76,10 @@ class RunState:
     no_verdict: str | None = None
     stopped: str = ""
     kept: str = ""
+    live: bool = False
+    released: str = ""
+    shown: str = ""
+    overruled: str = ""
 
     def rounds_by_id(self) -> dict[str, int]:
         """By passage id, the search that found it; the last one where nobody kept it."""

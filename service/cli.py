@@ -29,6 +29,7 @@ _COMMANDS = {
     "record": "draft every rung for a question set: the outcome table that `fit` reads",
     "fit": "calibrate, choose and certify a policy from recorded outcomes",
     "fit-steps": "when to stop a long draft at its first weak step",
+    "fit-live": "when a draft may be shown while it is written",
     "replay": "a policy over recorded outcomes, beside simple rules",
     "profile": "which profile decides: add, shadow, compare, promote, roll back",
     "monitor": "whether a certificate still holds, from logged traffic",

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .options import json_option
+from .shares import share_document, share_words
 
 if TYPE_CHECKING:
-    from ..policies.step_fit import StepFit, StepShare
+    from ..policies.step_fit import StepFit
 
 __all__ = ["command"]
 
@@ -69,15 +70,16 @@ def command(
     --json prints {"schema", "threshold", "lost", "delta", "drafts", "right_stopped",
     "wrong_stopped", "tokens", "tokens_saved", "auroc", "one_step"}.
     """
-    from ..policies.step_file import StepFile, save_steps, step_reader
-    from ..policies.step_fit import fit_steps, least_right
-    from .fit_steps_run import walked_drafts
+    from ..policies.prefix_gate_file import PrefixGateFile, save_prefix_gate, step_reader
+    from ..policies.step_fit import fit_steps, least_right, walk
+    from .labeled_drafts import read_drafts
 
     needed = least_right(lost, delta)
     reader = step_reader(signal, positions, content_filter=not no_content_filter)
-    read = walked_drafts(evidence, reader)
+    read = read_drafts(evidence, partial(walk, reader))
     fit = fit_steps(read.drafts, lost=lost, delta=delta)
-    steps = StepFile(
+    steps = PrefixGateFile(
+        "steps",
         signal,
         reader.estimator.version,
         reader.positions.name,
@@ -87,7 +89,7 @@ def command(
         {"lost": lost, "delta": delta, "right": fit.right_stopped.n},
         {"drafts": len(read.drafts), "unlabeled": read.unlabeled, "sha256": read.sha256},
     )
-    save_steps(steps, target)
+    save_prefix_gate(steps, target)
     if report is not None:
         from ..policies.step_plot import plot_steps
 
@@ -116,18 +118,13 @@ def _document(fit: StepFit, drafts: int) -> dict[str, Any]:
         "lost": fit.lost,
         "delta": fit.delta,
         "drafts": drafts,
-        "right_stopped": _share(fit.right_stopped),
-        "wrong_stopped": _share(fit.wrong_stopped),
+        "right_stopped": share_document(fit.right_stopped),
+        "wrong_stopped": share_document(fit.wrong_stopped),
         "tokens": fit.tokens,
         "tokens_saved": fit.tokens_saved,
         "auroc": fit.auroc,
         "one_step": fit.one_step,
     }
-
-
-def _share(share: StepShare) -> dict[str, Any]:
-    interval = None if share.interval is None else list(share.interval)
-    return {"k": share.k, "n": share.n, "share": share.share, "interval": interval}
 
 
 def _show(fit: StepFit, drafts: int, unlabeled: int, target: Path) -> None:
@@ -139,8 +136,8 @@ def _show(fit: StepFit, drafts: int, unlabeled: int, target: Path) -> None:
         f"a step below {fit.threshold:.3f} is weak: with confidence {1 - fit.delta:.0%} at most "
         f"{fit.lost:.1%} of right answers are stopped"
     )
-    show(f"right answers stopped here: {_words(fit.right_stopped)}")
-    show(f"wrong answers stopped here: {_words(fit.wrong_stopped)}")
+    show(f"right answers stopped here: {share_words(fit.right_stopped)}")
+    show(f"wrong answers stopped here: {share_words(fit.wrong_stopped)}")
     saved = fit.tokens_saved / fit.tokens if fit.tokens else 0.0
     show(f"tokens that would not have been written: {fit.tokens_saved:,}, {saved:.1%}")
     if fit.auroc is not None:
@@ -148,10 +145,3 @@ def _show(fit: StepFit, drafts: int, unlabeled: int, target: Path) -> None:
     if fit.one_step:
         show(f"answers of one step, which no gate can stop: {fit.one_step:,}")
     show(f"written to {target}")
-
-
-def _words(share: StepShare) -> str:
-    if share.share is None or share.interval is None:
-        return "there is none"
-    low, high = share.interval
-    return f"{share.k:,} of {share.n:,}, {share.share:.1%} [{low:.1%}, {high:.1%}]"

@@ -6,32 +6,46 @@ Nothing is written before the run has ended, so no draft that was not judged is 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-
-import orjson
 
 from ..graphs.decision_field import decision_field, escalations
 from ..graphs.token_logprobs import chat_logprobs, text_logprobs
 from ..router.decisions import Action, Result
 from ..router.drive import Answered
-from ..router.evidence import Generation, Token, ToolCall
+from ..router.evidence import FinishReason, Generation, Token, ToolCall
 from .documents import trail_document
 
 __all__ = [
+    "Head",
     "Reply",
     "Shape",
+    "calls_of",
     "chat_document",
-    "chat_events",
     "decision_headers",
+    "envelope_of",
     "surefoot_field",
     "text_document",
-    "text_events",
+    "usage_of",
 ]
 
 _UNPRINTABLE = re.compile(r"[^\x20-\x7e]+")
 _LONGEST_HEADER = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What every chunk of a response says: known before the answer is.
+
+    Attributes:
+        model: the name that was asked for.
+        created: seconds since the epoch.
+    """
+
+    run_id: str
+    model: str
+    created: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +57,21 @@ class Reply:
         model: the name that was asked for.
         text: what is served: the answer, or the words of an abstention.
         created: seconds since the epoch.
+        shown: how the text begins that the client has by now; None where it has nothing yet.
+        cut_by: why a draft that the client has is not whole; None for a whole answer.
     """
 
     answered: Answered
     model: str
     text: str
     created: int
+    shown: str | None = None
+    cut_by: FinishReason | None = None
+
+    @property
+    def head(self) -> Head:
+        """What the response begins with."""
+        return Head(self.result.run_id, self.model, self.created)
 
     @property
     def result(self) -> Result:
@@ -70,8 +93,13 @@ class Reply:
 
     @property
     def finish_reason(self) -> str:
-        """An answer that is served is whole."""
-        return "tool_calls" if self.tool_calls else "stop"
+        """An answer that is served is whole, but for one that was shown before it was known."""
+        return self.cut_by or ("tool_calls" if self.tool_calls else "stop")
+
+    @property
+    def rest(self) -> str:
+        """What the client has not got yet."""
+        return self.text[len(self.shown or "") :]
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +149,7 @@ def _in_header(words: str) -> str:
     return _UNPRINTABLE.sub("?", words)[:_LONGEST_HEADER].strip()
 
 
-def _usage(result: Result) -> dict[str, int]:
+def usage_of(result: Result) -> dict[str, int]:
     """Summed over all attempts, served or not: what was paid for."""
     written = min(result.tokens_out, result.tokens)
     return {
@@ -131,16 +159,18 @@ def _usage(result: Result) -> dict[str, int]:
     }
 
 
-def _envelope(reply: Reply, kind: str, prefix: str) -> dict[str, Any]:
+def envelope_of(head: Head, kind: str, prefix: str) -> dict[str, Any]:
+    """What stands around the choices."""
     return {
-        "id": f"{prefix}-{reply.result.run_id}",
+        "id": f"{prefix}-{head.run_id}",
         "object": kind,
-        "created": reply.created,
-        "model": reply.model,
+        "created": head.created,
+        "model": head.model,
     }
 
 
-def _calls(reply: Reply, at: int) -> list[dict[str, Any]]:
+def calls_of(reply: Reply, at: int) -> list[dict[str, Any]]:
+    """The calls of tools in the choice with this number."""
     return [
         {
             "id": f"call_{reply.result.run_id[:24]}_{at}_{number}",
@@ -152,7 +182,7 @@ def _calls(reply: Reply, at: int) -> list[dict[str, Any]]:
 
 
 def _message(reply: Reply, at: int) -> dict[str, Any]:
-    calls = _calls(reply, at)
+    calls = calls_of(reply, at)
     content = reply.text if reply.text or not calls else None
     found: dict[str, Any] = {"role": "assistant", "content": content, "refusal": None}
     return {**found, "tool_calls": calls} if calls else found
@@ -171,9 +201,9 @@ def chat_document(reply: Reply, shape: Shape, decision: Mapping[str, Any]) -> di
         for at in range(shape.n)
     ]
     return {
-        **_envelope(reply, "chat.completion", "chatcmpl"),
+        **envelope_of(reply.head, "chat.completion", "chatcmpl"),
         "choices": choices,
-        "usage": _usage(reply.result),
+        "usage": usage_of(reply.result),
         "surefoot": decision,
     }
 
@@ -190,62 +220,8 @@ def text_document(reply: Reply, shape: Shape, decision: Mapping[str, Any]) -> di
         for at in range(shape.n)
     ]
     return {
-        **_envelope(reply, "text_completion", "cmpl"),
+        **envelope_of(reply.head, "text_completion", "cmpl"),
         "choices": choices,
-        "usage": _usage(reply.result),
+        "usage": usage_of(reply.result),
         "surefoot": decision,
     }
-
-
-def chat_events(reply: Reply, shape: Shape, decision: Mapping[str, Any]) -> bytes:
-    """The same as `chat.completion.chunk` events; the decision stands on the last chunk of all."""
-    envelope = _envelope(reply, "chat.completion.chunk", "chatcmpl")
-    choices: list[dict[str, Any]] = []
-    for at in range(shape.n):
-        deltas = [{"role": "assistant", "content": ""}, *_deltas(reply, at)]
-        choices += [_chunk_choice(at, delta) for delta in deltas]
-        choices[-1]["logprobs"] = chat_logprobs(reply.tokens, shape.candidates)
-        choices.append(_chunk_choice(at, {}, reply.finish_reason))
-    return _events(envelope, choices, reply, shape, decision)
-
-
-def _deltas(reply: Reply, at: int) -> Iterator[dict[str, Any]]:
-    if reply.text:
-        yield {"content": reply.text}
-    for number, call in enumerate(_calls(reply, at)):
-        yield {"tool_calls": [{"index": number, **call}]}
-
-
-def _chunk_choice(at: int, delta: dict[str, Any], finish: str | None = None) -> dict[str, Any]:
-    return {"index": at, "delta": delta, "logprobs": None, "finish_reason": finish}
-
-
-def text_events(reply: Reply, shape: Shape, decision: Mapping[str, Any]) -> bytes:
-    """The same as `text_completion` events."""
-    choices: list[dict[str, Any]] = []
-    for at in range(shape.n):
-        logprobs = text_logprobs(reply.tokens, shape.candidates)
-        choices.append(
-            {"index": at, "text": reply.text, "logprobs": logprobs, "finish_reason": None}
-        )
-        choices.append(
-            {"index": at, "text": "", "logprobs": None, "finish_reason": reply.finish_reason}
-        )
-    return _events(_envelope(reply, "text_completion", "cmpl"), choices, reply, shape, decision)
-
-
-def _events(
-    envelope: dict[str, Any],
-    choices: list[dict[str, Any]],
-    reply: Reply,
-    shape: Shape,
-    decision: Mapping[str, Any],
-) -> bytes:
-    chunks: list[dict[str, Any]] = [{**envelope, "choices": [choice]} for choice in choices]
-    if shape.usage:
-        for chunk in chunks:
-            chunk["usage"] = None
-        chunks.append({**envelope, "choices": [], "usage": _usage(reply.result)})
-    chunks[-1]["surefoot"] = decision
-    lines = [b"data: " + orjson.dumps(chunk) + b"\n\n" for chunk in chunks]
-    return b"".join([*lines, b"data: [DONE]\n\n"])

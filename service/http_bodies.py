@@ -40,7 +40,8 @@ class StreamOptions(_Body):
 
 
 class Overrides(BaseModel):
-    """What a request may ask of Surefoot: tighter limits than configured, and its trail."""
+    """What a request may ask of Surefoot: tighter limits than configured, its trail, and that a
+    stream is not `live`: nothing of it is shown before the decision then."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
@@ -50,6 +51,7 @@ class Overrides(BaseModel):
     rounds: Annotated[int, Field(ge=0)] | None = None
     risk: Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False)] | None = None
     trail: bool = False
+    live: bool = True
 
 
 class ChatMessage(_Body):

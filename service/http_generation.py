@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 import orjson
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Receive
 
 from ..adapters.idempotency import KeptAnswer, Slot, body_hash
 from ..router.callers import CallerRequest
 from ..router.decisions import Action, Result
-from ..router.drive import Answered, Router
+from ..router.drive import Answered, OnText, Router
 from ..router.errors import (
     CircuitOpen,
     ContentRefused,
@@ -27,26 +28,35 @@ from ..router.errors import (
     UpstreamRefused,
     UsageError,
 )
+from ..router.evidence import FinishReason
 from ..router.perform import Session
 from ..router.trail import failure_kind
 from .http_answers import (
+    Head,
     Reply,
     Shape,
     chat_document,
-    chat_events,
     decision_headers,
     surefoot_field,
     text_document,
-    text_events,
 )
 from .http_auth import Caller
 from .http_bodies import ChatBody, CompletionBody, GenerationBody, parse_body
-from .http_errors import HttpError, error_response, of_usage
+from .http_errors import HttpError, error_document, error_response, of_usage
 from .http_gateway import Gateway, read_body, unless_left
 from .http_idempotency import idempotency_key
+from .http_live import LiveResponse, LiveRun, Telling
 from .http_marks import Mark
 from .http_models import router_of
 from .http_requests import allowed_s, budget_within, chat_request, completion_request
+from .http_streams import (
+    Piece,
+    chat_events,
+    chat_piece,
+    event_bytes,
+    text_events,
+    text_piece,
+)
 
 if TYPE_CHECKING:
     from ..graphs.config import Built
@@ -63,6 +73,7 @@ _EVENTS = {
     "cache-control": "no-cache",
     "x-accel-buffering": "no",
 }
+_CUT = ("length", "content_filter")
 _REFUSALS = {kind.kind for kind in (UpstreamRefused, ContentRefused, ContextOverflow)}
 
 
@@ -75,6 +86,7 @@ class Endpoint(Generic[B]):
         asked: what the router is shown of it.
         candidates: per token that are wanted back; None for no logprobs.
         document, events: the answer, in one go or as a stream.
+        piece: the event with a piece of an answer that is still being written.
     """
 
     path: str
@@ -83,6 +95,7 @@ class Endpoint(Generic[B]):
     candidates: Callable[[B], int | None]
     document: Callable[[Reply, Shape, Mapping[str, Any]], dict[str, Any]]
     events: Callable[[Reply, Shape, Mapping[str, Any]], bytes]
+    piece: Piece
 
 
 def _chat_candidates(body: ChatBody) -> int | None:
@@ -94,7 +107,13 @@ def _text_candidates(body: CompletionBody) -> int | None:
 
 
 CHAT = Endpoint(
-    "/v1/chat/completions", ChatBody, chat_request, _chat_candidates, chat_document, chat_events
+    "/v1/chat/completions",
+    ChatBody,
+    chat_request,
+    _chat_candidates,
+    chat_document,
+    chat_events,
+    chat_piece,
 )
 COMPLETIONS = Endpoint(
     "/v1/completions",
@@ -103,6 +122,7 @@ COMPLETIONS = Endpoint(
     _text_candidates,
     text_document,
     text_events,
+    text_piece,
 )
 
 
@@ -138,6 +158,8 @@ async def generate(gateway: Gateway, request: Request, endpoint: Endpoint[Any]) 
             caller, mark, body, endpoint.asked(body), allowed, request.headers, built, router
         )
         key = idempotency_key(request.headers.get("idempotency-key"))
+        if key is None and _may_be_live(asked):
+            return await _live(gateway, endpoint, asked, request.receive)
         if key is None:
             answered = await unless_left(request.receive, _answered(gateway, asked))
             return _response(gateway, endpoint, asked, answered)
@@ -182,7 +204,70 @@ def _kept(response: Response) -> KeptAnswer:
     return KeptAnswer(response.status_code, headers, bytes(response.body))
 
 
-async def _answered(gateway: Gateway, asked: Asked) -> Answered:
+def _may_be_live(asked: Asked) -> bool:
+    """Whether the answer may be sent while it is written: not where it is given several times, and
+    not with stop sequences, of which a part may have been sent before the rest is there."""
+    body = asked.body
+    can_be = asked.router.plan.release_gate is not None and body.surefoot.live
+    return bool(body.stream) and can_be and (body.n or 1) == 1 and not body.stops
+
+
+async def _live(
+    gateway: Gateway, endpoint: Endpoint[Any], asked: Asked, receive: Receive
+) -> Response:
+    """The answer piece by piece once it is released; in one go where it never is."""
+    deployment, body = gateway.deployment, asked.body
+
+    async def work(on_text: OnText) -> Answered:
+        with deployment.in_use():  # also while the response is sent
+            return await _answered(gateway, asked, on_text)
+
+    run = LiveRun(work)
+    first = await run.first(receive)
+    if first is None:
+        return _response(gateway, endpoint, asked, await run.ended())
+    head = Head(asked.mark.run_id, body.model, int(gateway.now()))
+
+    def piece(text: str, is_first: bool) -> bytes:
+        return endpoint.piece(head, text, is_first=is_first, usage=body.wants_usage)
+
+    def end(answered: Answered, shown: str) -> bytes:
+        return _live_end(endpoint, asked, answered, head, shown)
+
+    headers = {**_EVENTS, "x-surefoot-run": head.run_id, "x-surefoot-live": "1"}
+    return LiveResponse(run, first, Telling(piece, end, _live_failure), headers)
+
+
+def _live_end(
+    endpoint: Endpoint[Any], asked: Asked, answered: Answered, head: Head, shown: str
+) -> bytes:
+    result, body = answered.result, asked.body
+    decision = surefoot_field(result, asked.built.names, trail=body.surefoot.trail)
+    cut_by = _cut_by(result)
+    if result.answer is None and cut_by is None:
+        failure = _failure(asked.built, result) or HttpError(502, "stream_broken", result.reason)
+        return event_bytes({**error_document(failure), "surefoot": decision})
+    text = shown if result.answer is None else result.answer
+    reply = Reply(answered, head.model, text, head.created, shown, cut_by)
+    shape = Shape(1, endpoint.candidates(body), body.wants_usage)
+    return endpoint.events(reply, shape, decision)
+
+
+def _cut_by(result: Result) -> FinishReason | None:
+    """Why the draft that was shown is not whole, where its model said so."""
+    last = result.attempts[-1] if result.attempts else None
+    if result.action is Action.ANSWER or last is None or not last.released:
+        return None
+    return last.finish_reason if last.finish_reason in _CUT else None
+
+
+def _live_failure(error: Exception) -> bytes:
+    if isinstance(error, HttpError):
+        return event_bytes(error_document(error))
+    return event_bytes(error_document(HttpError(500, "internal_error", "an internal error")))
+
+
+async def _answered(gateway: Gateway, asked: Asked, on_text: OnText | None = None) -> Answered:
     mark = asked.mark
     async with gateway.admission.place(_left_s(gateway, asked)):
         router = asked.router
@@ -195,6 +280,7 @@ async def _answered(gateway: Gateway, asked: Asked) -> Answered:
                 session=Session(asked.caller.tenant, user=asked.body.user),
                 budget=budget,
                 run_id=mark.run_id,
+                on_text=on_text,
             )
         except UsageError as error:
             raise of_usage(error) from error

@@ -10,7 +10,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from ..graphs.decision_field import tier_name
-from ..router.decisions import Result
+from ..router.decisions import Action, Result
 from ..router.trail import failure_kind
 
 if TYPE_CHECKING:
@@ -48,6 +48,12 @@ class Metrics:
         )
         self._confidence = Histogram(
             "surefoot_confidence", "Of served answers", buckets=_SHARES, registry=where
+        )
+        self._live = Counter(
+            "surefoot_live_answers",
+            "Drafts that were shown while they were written, and what became of them",
+            ("end",),
+            registry=where,
         )
         self._degraded = Counter(
             "surefoot_degraded", "Runs in which something did not work", registry=where
@@ -89,6 +95,10 @@ class Metrics:
             self._confidence.observe(result.confidence)
         if result.degraded:
             self._degraded.inc()
+        if result.released:
+            is_kept = "overruled" if result.overruled else "kept"
+            end = is_kept if result.action is Action.ANSWER else "broken"
+            self._live.labels(end).inc()
         for step in result.trail:
             stage = step.request.partition(" ")[0]
             self._stages.labels(stage).observe(step.elapsed_s)

@@ -236,6 +236,8 @@ _SUREFOOT: dict[str, Any] = {
         "cost": {"type": "number"},
         "latency_s": {"type": "number"},
         "recognized": {"type": "boolean"},
+        "released": _TEXT_OR_NULL,
+        "overruled": _TEXT_OR_NULL,
         "degraded": {"type": "array", "items": {"type": "string"}},
         "trail": {"type": "array", "items": {"type": "object"}},
     },

@@ -62,6 +62,13 @@ class StepReader:
         spans = [(a, b) for a, b in zip(starts, ends, strict=False) if b >= seen]
         return self._read(tokens, spans)
 
+    def prefixes(self, tokens: Sequence[Token], seen: int = 0) -> tuple[StepReading, ...]:
+        """As `ended`, but each reading is of all that was written up to the end of that step."""
+        if seen and not self.positions.ends(tokens, seen):
+            return ()
+        ends = self.positions.ends(tokens)
+        return self._read(tokens, [(0, end) for end in ends if end >= seen])
+
     def whole(self, tokens: Sequence[Token]) -> tuple[StepReading, ...]:
         """All steps of an answer that has ended; none of an empty one."""
         if not tokens:

@@ -3,8 +3,8 @@
 It speaks HTTP by hand, so that it can break off anywhere; it keeps every request it has read.
 
 Beside the names in `BEHAVIORS` there are `slow:SECONDS`, `endless`, `stream:NAME` and `stall:NAME`
-(see `Upstream.streams`), and `in-turn:A,B,C`, which behaves like A at the first request for that
-model, then like B, and from then on like C.
+(see `Upstream.streams`), `fed` (see `Upstream.feed`), and `in-turn:A,B,C`, which behaves like A at
+the first request for that model, then like B, and from then on like C.
 """
 
 from __future__ import annotations
@@ -110,6 +110,7 @@ class Upstream:
     Attributes:
         script: how models behave that do not do what their name says; may be changed at any time.
         streams: what `stream:NAME` sends as events, and `stall:NAME` before it falls silent.
+        feed: what `fed` sends as events, each as soon as a test puts it there; None closes.
     """
 
     base_url: str = ""
@@ -118,6 +119,7 @@ class Upstream:
     bytes_sent: int = 0
     script: dict[str, str] = field(default_factory=dict)
     streams: dict[str, bytes] = field(default_factory=dict)
+    feed: asyncio.Queue[bytes | None] = field(default_factory=asyncio.Queue)
 
     def count(self, model: str) -> int:
         """How many requests came for a model."""
@@ -323,6 +325,9 @@ async def running_upstream(port: int = 0) -> AsyncIterator[Upstream]:
                 if await _left_within(reader, float(wanted.removeprefix("slow:"))):
                     return
                 wanted = "ok"
+            if wanted == "fed":
+                await _send_as_fed(reader, writer, upstream)
+                return
             name, _, argument = wanted.partition(":")
             if name in ("stream", "stall"):
                 writer.write(EVENTS_HEAD + upstream.streams[argument])
@@ -356,6 +361,23 @@ async def _left_within(reader: asyncio.StreamReader, seconds: float) -> bool:
     except TimeoutError:
         return False
     return True
+
+
+async def _send_as_fed(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, upstream: Upstream
+) -> None:
+    """Until there is no more, or the client leaves."""
+    writer.write(EVENTS_HEAD)
+    leaving = asyncio.create_task(reader.read())
+    while True:
+        getting = asyncio.create_task(upstream.feed.get())
+        await asyncio.wait({getting, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        if not getting.done() or (piece := getting.result()) is None:
+            getting.cancel()
+            leaving.cancel()
+            return
+        writer.write(piece)
+        await writer.drain()
 
 
 async def _send_for_ever(writer: asyncio.StreamWriter, upstream: Upstream) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 import uuid
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -43,14 +44,13 @@ async def test_together_they_let_through_what_one_may(rates: tuple[RedisRateLimi
 
 
 async def test_what_was_used_comes_back_steadily(rates: tuple[RedisRateLimit, ...]) -> None:
-    one, two = rates
-    for _ in range(600):
-        assert await one.take("k", 600.0) == 0.0
-        if await two.take("k", 600.0) > 0.0:
-            break
-    await asyncio.sleep(0.35)  # three and a half requests at ten a second
-    through = [await two.take("k", 600.0) == 0.0 for _ in range(10)]
-    assert 3 <= sum(through) <= 6
+    began, taken = time.monotonic(), 0
+    while await rates[taken % 2].take("k", 600.0) == 0.0:
+        taken += 1
+    await asyncio.sleep(0.35)  # three and a half requests at ten a second, or more on a busy machine
+    through = sum([await rates[1].take("k", 600.0) == 0.0 for _ in range(10)])
+    assert through >= 3
+    assert 600 + 3 <= taken + through <= 600 + 10.0 * (time.monotonic() - began) + 1
 
 
 async def test_the_key_is_gone_once_it_is_full_again(

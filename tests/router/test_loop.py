@@ -688,7 +688,7 @@ def test_a_prefix_gate_is_asked_about_the_pending_draft() -> None:
     gate = Gate()
     run = opened(plan_of(0.5, prefix_gate=gate))
     assert fed(run, "um") == Stop("hesitates")
-    assert fed(run, "surely") == Continue(release=True)
+    assert fed(run, "surely") == Continue()  # nobody is shown it
     run.advance(drafted())
     assert fed(run, "um") == Continue()  # a search is pending
     run.advance(found(*FOUND))

@@ -12,7 +12,7 @@ import pytest
 from surefoot.graphs.config import Surroundings, build
 from surefoot.graphs.places import Places
 from surefoot.graphs.settings import parse_settings
-from surefoot.policies.step_file import load_steps
+from surefoot.policies.prefix_gate_file import load_prefix_gate
 from surefoot.policies.step_gate import StepGate
 from surefoot.router.wire import encode
 
@@ -79,7 +79,7 @@ def test_a_gate_is_fitted_and_taken_by_a_configuration(here: Here, tmp_path: Pat
     )  # four words and one are left, of which the first has shown that the step has ended
     assert found["auroc"] > 0.9
     assert (tmp_path / "pictures" / "steps.png").read_bytes().startswith(b"\x89PNG")
-    steps = load_steps(tmp_path / "steps.json")
+    steps = load_prefix_gate(tmp_path / "steps.json", "steps")
     assert steps.fitted_on["unlabeled"] == 5 and steps.model == "openai:a"
 
     around = Surroundings(folder=tmp_path, places=Places(tmp_path / "cache", tmp_path / "data"))
@@ -96,7 +96,7 @@ def test_too_few_right_answers_end_with_code_3(here: Here, tmp_path: Path) -> No
     ended = here("fit-steps", str(file), "--out", "steps.json")
     assert ended.code == 3
     assert "it takes 45" in ended.err  # .95^45 = .0994
-    assert load_steps(tmp_path / "steps.json").threshold == 0.0
+    assert load_prefix_gate(tmp_path / "steps.json", "steps").threshold == 0.0
 
 
 def test_people_are_told_what_was_found(here: Here, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Step gates as files."""
+"""Gates over the beginnings of drafts, as files."""
 
 from __future__ import annotations
 
@@ -8,10 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from surefoot.policies.step_file import StepFile, load_steps, save_steps, step_reader
+from surefoot.policies.prefix_gate_file import (
+    PrefixGateFile,
+    load_prefix_gate,
+    save_prefix_gate,
+    step_reader,
+)
 from surefoot.router.errors import BadInput, ConfigurationError, ProfileMismatch
 
-STEPS = StepFile(
+STEPS = PrefixGateFile(
+    "steps",
     "mmboundary",
     1,
     "sentence",
@@ -23,10 +29,18 @@ STEPS = StepFile(
 
 
 def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
-    save_steps(STEPS, tmp_path / "steps.json")
-    assert load_steps(tmp_path / "steps.json") == STEPS
-    rule = STEPS.rule("local:gemma-3-270m-it")
-    assert (rule.threshold, rule.reader.positions.name) == (0.25, "sentence")
+    save_prefix_gate(STEPS, tmp_path / "steps.json")
+    assert load_prefix_gate(tmp_path / "steps.json", "steps") == STEPS
+    assert STEPS.reader("local:gemma-3-270m-it").positions.name == "sentence"
+    live = replace(STEPS, kind="live", retrieved=False)
+    save_prefix_gate(live, tmp_path / "live.json")
+    assert load_prefix_gate(tmp_path / "live.json", "live") == live
+
+
+def test_one_kind_does_not_pass_for_the_other(tmp_path: Path) -> None:
+    save_prefix_gate(STEPS, tmp_path / "steps.json")
+    with pytest.raises(BadInput, match="surefoot fit-live"):
+        load_prefix_gate(tmp_path / "steps.json", "live")
 
 
 @pytest.mark.parametrize(
@@ -40,41 +54,42 @@ def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
         ({"promise": []}, "promise"),
         ({"kind": "profile"}, "schema"),
         ({"schema": 2}, "schema"),
+        ({"retrieved": 1}, "retrieved"),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path: Path, change: dict[str, object], field: str) -> None:
     path = tmp_path / "steps.json"
-    save_steps(STEPS, path)
+    save_prefix_gate(STEPS, path)
     path.write_text(json.dumps(json.loads(path.read_text()) | change))
     with pytest.raises(BadInput) as raised:
-        load_steps(path)
+        load_prefix_gate(path, "steps")
     assert (raised.value.file, raised.value.field) == (str(path), field)
 
 
 def test_a_missing_field_and_a_broken_file(tmp_path: Path) -> None:
     path = tmp_path / "steps.json"
-    save_steps(STEPS, path)
+    save_prefix_gate(STEPS, path)
     data = json.loads(path.read_text())
     del data["positions"]
     path.write_text(json.dumps(data))
     with pytest.raises(BadInput, match="is missing"):
-        load_steps(path)
+        load_prefix_gate(path, "steps")
     path.write_text('{"schema": 1,\n "kind"')
     with pytest.raises(BadInput, match="not JSON") as raised:
-        load_steps(path)
+        load_prefix_gate(path, "steps")
     assert raised.value.line == 2
     with pytest.raises(BadInput, match="cannot be read"):
-        load_steps(tmp_path / "none.json")
+        load_prefix_gate(tmp_path / "none.json", "steps")
 
 
 def test_it_runs_on_nothing_else_than_it_was_fitted_on() -> None:
     with pytest.raises(ProfileMismatch, match="model"):
-        STEPS.rule("local:other")
-    assert replace(STEPS, model=None).rule("local:other").threshold == 0.25
+        STEPS.reader("local:other")
+    assert replace(STEPS, model=None).reader("local:other").estimator.name == "mmboundary"
     with pytest.raises(ProfileMismatch, match="content_filter"):
-        STEPS.rule("local:gemma-3-270m-it", content_filter=False)
+        STEPS.reader("local:gemma-3-270m-it", content_filter=False)
     with pytest.raises(ProfileMismatch, match="version 7"):
-        replace(STEPS, version=7).rule("local:gemma-3-270m-it")
+        replace(STEPS, version=7).reader("local:gemma-3-270m-it")
 
 
 @pytest.mark.parametrize("signal", ["self_consistency", "verbatim_support", "token_sar", "critic"])
