@@ -47,7 +47,9 @@ async def test_what_was_used_comes_back_steadily(rates: tuple[RedisRateLimit, ..
     began, taken = time.monotonic(), 0
     while await rates[taken % 2].take("k", 600.0) == 0.0:
         taken += 1
-    await asyncio.sleep(0.35)  # three and a half requests at ten a second, or more on a busy machine
+    await asyncio.sleep(
+        0.35
+    )  # three and a half requests at ten a second, or more on a busy machine
     through = sum([await rates[1].take("k", 600.0) == 0.0 for _ in range(10)])
     assert through >= 3
     assert 600 + 3 <= taken + through <= 600 + 10.0 * (time.monotonic() - began) + 1

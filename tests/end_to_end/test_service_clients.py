@@ -15,6 +15,8 @@ from typing import Any
 import openai
 import pytest
 
+from surefoot.policies.prefix_gate_file import PrefixGateFile, save_prefix_gate
+
 from ..adapters.scripted_upstream import running_upstream
 from ..faults.deployment import configuration
 from ..local_models import smollm2_server
@@ -273,3 +275,39 @@ async def test_curl(service: Service) -> None:
     assert process.returncode == 0 and text.startswith("HTTP/1.1 200 OK")
     assert "x-surefoot-decision: answer" in text
     assert "Paris" in text and text.endswith("data: [DONE]\n\n")
+
+
+async def test_a_live_answer_of_a_real_model_comes_word_by_word(tmp_path: Path) -> None:
+    gate = PrefixGateFile("live", "perplexity", 1, "tokens:4", 0.0, "openai:smollm2")
+    save_prefix_gate(gate, tmp_path / "live.json")
+    configuration = toml(0.0) + '[live]\ngates = { small = "live.json" }\n'
+    for old, new in (("max_output = 48", "max_output = 200"), ('"memory:"', '"none"')):
+        configuration = configuration.replace(old, new)
+    from langchain_openai import ChatOpenAI
+    from pydantic import SecretStr
+
+    messages: list[Any] = [{"role": "user", "content": "Count from one to ten, in words."}]
+    environment = {"SMALL_KEY": smollm2_server().api_key}
+    async with (
+        running_service(tmp_path, configuration, environment) as service,
+        openai.AsyncOpenAI(base_url=f"{service.base_url}/v1", api_key=KEY) as client,
+    ):
+        found = await client.chat.completions.create(model="surefoot", messages=messages)
+        stream = await client.chat.completions.create(
+            model="surefoot", messages=messages, stream=True
+        )
+        pieces, last = [], None
+        async for last in stream:
+            pieces.append(last.choices[0].delta.content or "")
+        assert "".join(pieces) == found.choices[0].message.content
+        assert sum(bool(piece) for piece in pieces) > 5
+        assert last is not None and last.model_extra is not None
+        assert last.model_extra["surefoot"]["released"].endswith("after 4 tokens")
+
+        model = ChatOpenAI(
+            base_url=f"{service.base_url}/v1",
+            api_key=SecretStr(KEY),
+            model="surefoot",
+        )
+        told = [str(chunk.content) async for chunk in model.astream(messages[0]["content"])]
+        assert "".join(told) == found.choices[0].message.content
