@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
+from contextlib import aclosing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -25,13 +25,15 @@ from pydantic import ConfigDict, Field, PrivateAttr
 
 from ..router.budget import Budget, Spend
 from ..router.decisions import Action, Result
-from ..router.drive import Answered, Router
+from ..router.drive import Answered, OnText, Router
 from ..router.errors import (
     Abstained,
     DeadlineExceeded,
     UpstreamRefused,
+    UpstreamTruncated,
     UpstreamUnavailable,
 )
+from ..router.live_run import LiveRun
 from ..router.perform import Session
 from ..router.shared_budget import SharedBudget
 from ..router.trail import failure_kind
@@ -50,8 +52,9 @@ __all__ = ["RouterChatModel"]
 class RouterChatModel(BaseChatModel):
     """Gated answers of a router, wherever LangChain takes a chat model.
 
-    Nothing is shown before the decision has been made: a stream begins when the answer is judged,
-    and drafts that were rejected reach no callback that streams. Tools, structured output and
+    Nothing is shown before the decision has been made, but where a live gate lets it: a stream
+    begins when the answer is judged, and drafts that were rejected reach no callback that streams.
+    Tools, structured output and
     further arguments are passed on to every tier. Drafts are greedy, whatever the temperature,
     since calibrators are fitted on greedy drafts.
 
@@ -187,11 +190,14 @@ class RouterChatModel(BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
-        found = self._generate(messages, stop, run_manager, **kwargs)
-        for chunk in _chunks(found):
-            if run_manager is not None:
-                run_manager.on_llm_new_token(chunk.text, chunk=chunk)
-            yield chunk
+        chunks = self._told_live(messages, stop, kwargs, run_manager)
+        try:
+            while (chunk := self._door.call(_next(chunks))) is not None:
+                if run_manager is not None:
+                    run_manager.on_llm_new_token(chunk.text, chunk=chunk)
+                yield chunk
+        finally:
+            self._door.call(chunks.aclose())
 
     async def _astream(
         self,
@@ -200,14 +206,49 @@ class RouterChatModel(BaseChatModel):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
-        found = await self._agenerate(messages, stop, run_manager, **kwargs)
-        for chunk in _chunks(found):
-            if run_manager is not None:
-                await run_manager.on_llm_new_token(chunk.text, chunk=chunk)
+        chunks = self._told_live(messages, stop, kwargs, run_manager)
+        async with aclosing(chunks):
+            async for chunk in chunks:
+                if run_manager is not None:
+                    await run_manager.on_llm_new_token(chunk.text, chunk=chunk)
+                yield chunk
+
+    async def _told_live(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None,
+        arguments: dict[str, Any],
+        manager: CallbackManagerForLLMRun | AsyncCallbackManagerForLLMRun | None,
+    ) -> AsyncGenerator[ChatGenerationChunk, None]:
+        """What a live gate lets be shown as it comes, then what is left of the answer, then all
+        that is known."""
+        # Stop sequences: a part of one may be shown before the rest of it is there.
+        is_live = self.router.plan.release_gate is not None and not (stop or self.stop)
+        if not is_live:
+            with _as_parent(manager):
+                found = await self._answer(messages, stop, arguments)
+            for chunk in _chunks(found):
+                yield chunk
+            return
+        with _as_parent(manager):
+            run = LiveRun(lambda on_text: self._answer(messages, stop, arguments, on_text))
+        shown = ""
+        try:
+            async for piece in run.pieces():
+                shown += piece
+                yield ChatGenerationChunk(message=AIMessageChunk(content=piece))
+            found = await run.ended()
+        finally:
+            await run.cancel()
+        for chunk in _chunks(found, shown):
             yield chunk
 
     async def _answer(
-        self, messages: list[BaseMessage], stop: list[str] | None, arguments: dict[str, Any]
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None,
+        arguments: dict[str, Any],
+        on_text: OnText | None = None,
     ) -> ChatResult:
         arguments = dict(arguments)
         session = arguments.pop("session", None) or self.session
@@ -217,10 +258,14 @@ class RouterChatModel(BaseChatModel):
         request = caller_request(messages, stop or self.stop, limit, arguments)
         budget = _within(self.router.plan.budget, timeout)
         if self.shared is None:
-            answered = await self.router.respond(request, session=session, budget=budget)
+            answered = await self.router.respond(
+                request, session=session, budget=budget, on_text=on_text
+            )
         else:
             with self.shared.lend(budget) as loan:
-                answered = await self.router.respond(request, session=session, budget=loan.budget)
+                answered = await self.router.respond(
+                    request, session=session, budget=loan.budget, on_text=on_text
+                )
                 loan.used = _used(answered.result)
         return self._told(answered)
 
@@ -228,6 +273,8 @@ class RouterChatModel(BaseChatModel):
         result = answered.result
         text = result.answer
         if result.action is Action.ABSTAIN:
+            if result.released:  # what was shown has no end, and no other words can follow it
+                raise UpstreamTruncated(result.reason)
             _raise_unreached(result)
             if self.abstain == "error":
                 raise Abstained(result.reason)
@@ -263,12 +310,16 @@ def _raise_unreached(result: Result) -> None:
     raise UpstreamUnavailable(result.reason)
 
 
-def _chunks(found: ChatResult) -> Iterator[ChatGenerationChunk]:
-    """The text first, then all that is known once it has ended."""
+async def _next(chunks: AsyncIterator[ChatGenerationChunk]) -> ChatGenerationChunk | None:
+    return await anext(chunks, None)
+
+
+def _chunks(found: ChatResult, shown: str = "") -> Iterator[ChatGenerationChunk]:
+    """What is left of the text first, then all that is known once it has ended."""
     message = found.generations[0].message
     assert isinstance(message, AIMessage)
-    if message.text:
-        yield ChatGenerationChunk(message=AIMessageChunk(content=message.text, id=message.id))
+    if rest := message.text[len(shown) :]:
+        yield ChatGenerationChunk(message=AIMessageChunk(content=rest, id=message.id))
     called = [
         *(
             _call_chunk(one["name"], one["args"], one["id"], at)

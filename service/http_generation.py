@@ -29,6 +29,7 @@ from ..router.errors import (
     UsageError,
 )
 from ..router.evidence import FinishReason
+from ..router.live_run import LiveRun
 from ..router.perform import Session
 from ..router.trail import failure_kind
 from .http_answers import (
@@ -45,7 +46,7 @@ from .http_bodies import ChatBody, CompletionBody, GenerationBody, parse_body
 from .http_errors import HttpError, error_document, error_response, of_usage
 from .http_gateway import Gateway, read_body, unless_left
 from .http_idempotency import idempotency_key
-from .http_live import LiveResponse, LiveRun, Telling
+from .http_live import LiveResponse, Telling, first_piece
 from .http_marks import Mark
 from .http_models import router_of
 from .http_requests import allowed_s, budget_within, chat_request, completion_request
@@ -223,7 +224,8 @@ async def _live(
             return await _answered(gateway, asked, on_text)
 
     run = LiveRun(work)
-    first = await run.first(receive)
+    pieces = run.pieces()
+    first = await first_piece(run, pieces, receive)
     if first is None:
         return _response(gateway, endpoint, asked, await run.ended())
     head = Head(asked.mark.run_id, body.model, int(gateway.now()))
@@ -235,7 +237,7 @@ async def _live(
         return _live_end(endpoint, asked, answered, head, shown)
 
     headers = {**_EVENTS, "x-surefoot-run": head.run_id, "x-surefoot-live": "1"}
-    return LiveResponse(run, first, Telling(piece, end, _live_failure), headers)
+    return LiveResponse(run, first, pieces, Telling(piece, end, _live_failure), headers)
 
 
 def _live_end(

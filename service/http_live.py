@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -11,57 +10,30 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from ..router.drive import Answered, OnText
+from ..router.drive import Answered
+from ..router.live_run import LiveRun
 from .http_gateway import unless_left
 
-__all__ = ["LiveResponse", "LiveRun", "Telling"]
+__all__ = ["LiveResponse", "Telling", "first_piece"]
 
 
-class LiveRun:
-    """A run under way, and what it lets be shown meanwhile.
+async def first_piece(
+    run: LiveRun[Answered], pieces: AsyncIterator[str], receive: Receive
+) -> str | None:
+    """The first of the run's pieces; None where it has ended without showing anything.
 
-    Args:
-        work: the run; what it is given takes each further piece of text.
+    Raises:
+        ClientDisconnect: the client left; the run is cancelled.
     """
 
-    def __init__(self, work: Callable[[OnText], Coroutine[object, object, Answered]]) -> None:
-        self._pieces: asyncio.Queue[str | None] = asyncio.Queue()
-        self._run = asyncio.create_task(work(self._pieces.put_nowait))
-        self._run.add_done_callback(lambda _: self._pieces.put_nowait(None))
+    async def first() -> str | None:
+        return await anext(pieces, None)
 
-    async def first(self, receive: Receive) -> str | None:
-        """The first piece; None where the run has ended without showing anything.
-
-        Raises:
-            ClientDisconnect: the client left; the run is cancelled.
-        """
-        try:
-            return await unless_left(receive, self._pieces.get())
-        except BaseException:
-            await self.cancel()
-            raise
-
-    async def further(self) -> AsyncIterator[str]:
-        """What is shown after that; pieces that have come together are one."""
-        while (piece := await self._pieces.get()) is not None:
-            is_over = False
-            while not self._pieces.empty() and not is_over:
-                further = self._pieces.get_nowait()
-                is_over = further is None
-                piece += further or ""
-            yield piece
-            if is_over:
-                return
-
-    async def ended(self) -> Answered:
-        """How it ended. Raises what it raised."""
-        return await self._run
-
-    async def cancel(self) -> None:
-        """End it; nobody waits for it anymore."""
-        self._run.cancel()
-        with suppress(asyncio.CancelledError):
-            await asyncio.wait({self._run})
+    try:
+        return await unless_left(receive, first())
+    except BaseException:
+        await run.cancel()
+        raise
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,16 +56,26 @@ class LiveResponse(Response):
 
     Its status and headers have gone out before the decision is known: what goes wrong later is told
     in an event.
+
+    Args:
+        first: the first piece.
+        pieces: those behind it.
     """
 
     def __init__(
-        self, run: LiveRun, first: str, telling: Telling, headers: Mapping[str, str]
+        self,
+        run: LiveRun[Answered],
+        first: str,
+        pieces: AsyncIterator[str],
+        telling: Telling,
+        headers: Mapping[str, str],
     ) -> None:
         self.status_code = 200
         self.background = None
         self.init_headers(headers)
         self._run = run
         self._first = first
+        self._pieces = pieces
         self._telling = telling
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -113,7 +95,7 @@ class LiveResponse(Response):
     async def _tell(self, body: Callable[..., Awaitable[None]]) -> None:
         told, telling = self._first, self._telling
         await body(telling.piece(told, True))
-        async for piece in self._run.further():
+        async for piece in self._pieces:
             await body(telling.piece(piece, False))
             told += piece
         try:

@@ -24,8 +24,9 @@ def test_a_draft_is_read_as_the_gate_will_see_it() -> None:
     found = read_prefixes(StepReader(Sentences(), Perplexity()), LabeledDraft(tokens, False))
     assert (found.correct, found.tokens) == (False, 8)
     first, second = found.values  # the whole draft is for the policy to judge
-    assert first == (pytest.approx(0.9), 4)
-    assert second == (pytest.approx((0.9**3 * 0.4**3) ** (1 / 6)), 7)
+    assert (first[1], second[1]) == (4, 7)
+    assert first[0] == pytest.approx(0.9)
+    assert second[0] == pytest.approx((0.9**3 * 0.4**3) ** (1 / 6))
     assert found.best == pytest.approx(0.9)
     assert (found.shown_at(0.9 - 1e-9), found.shown_at(0.95)) == (4, None)
     rising = spoken(("Two and two.", 0.5), (" That is four.", 0.9), (" Good.", 0.9))
