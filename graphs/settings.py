@@ -321,13 +321,16 @@ class AuditSettings(_Part):
     secret_env: Name | None = None
 
 
+SpendPeriod = Literal["hour", "day", "month"]
+
+
 class KeySettings(_Part):
     """One bearer key of the service, whose it is, and what may be done with it.
 
     Either its SHA-256 is given or the environment variable `key_env` holds the key itself.
     `requests_per_minute` may also come at once; `max_cost` and `max_risk` are bounds of each
-    request, which may ask for tighter ones. `models` are the names that it may ask for, all where
-    absent.
+    request, which may ask for tighter ones. `max_spend` bounds all of them together, in each whole
+    hour, day or month of UTC. `models` are the names that it may ask for, all where absent.
     """
 
     name: Name
@@ -336,6 +339,8 @@ class KeySettings(_Part):
     tenant: Name
     requests_per_minute: Annotated[float, Field(gt=0.0, allow_inf_nan=False)] | None = None
     max_cost: Amount | None = None
+    max_spend: Amount | None = None
+    spend_per: SpendPeriod = "day"
     max_risk: Share | None = None
     models: Names | None = None
 
@@ -471,6 +476,7 @@ def _check_names(settings: Settings, source: str) -> None:
     _check_fallback(settings, names, source)
     _check_gates(settings, names, source)
     _check_keys(settings.serve, source)
+    _check_spending(settings, source)
     _check_thresholds(settings.policy, "policy", names, source)
     for name, policy in settings.policies.items():
         where = f"policies.{name}"
@@ -546,6 +552,25 @@ def _check_keys(serve: ServeSettings, source: str) -> None:
             if given and any(getattr(one, field) == given for one in serve.keys[:number]):
                 message = "two keys share it; each has a name and a secret of its own"
                 raise _wrong(source, f"serve.keys.{number}.{field}", message)
+
+
+def _check_spending(settings: Settings, source: str) -> None:
+    unpriced = [tier.name for tier in settings.tiers if tier.price == "unknown"]
+    for number, key in enumerate(settings.serve.keys):
+        where = f"serve.keys.{number}"
+        if key.max_spend is None:
+            if "spend_per" in key.model_fields_set:
+                raise _wrong(source, f"{where}.spend_per", "goes with max_spend, which is not set")
+            continue
+        if key.max_cost is None:
+            message = "is missing: so much is held back for each request under way"
+            raise _wrong(source, f"{where}.max_cost", message)
+        if key.max_cost > key.max_spend:
+            message = f"one request may cost {key.max_cost:g}, more than all of them together"
+            raise _wrong(source, f"{where}.max_spend", message)
+        if unpriced:
+            message = f"cannot be kept: no price is known for {', '.join(unpriced)}"
+            raise _wrong(source, f"{where}.max_spend", message)
 
 
 def _check_retrieval(given: RetrievalSettings, source: str) -> None:

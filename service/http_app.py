@@ -20,6 +20,7 @@ from .http_hints import exchanging_hints
 from .http_marks import RequestMarks, mark_of
 from .http_models import model_names, router_of
 from .http_openapi import openapi
+from .http_usage import usage
 from .http_worker_metrics import publishing
 
 __all__ = ["HANDLERS", "create_app"]
@@ -119,6 +120,7 @@ HANDLERS: tuple[tuple[str, Handler, str], ...] = (
     ("/v1/decisions", decisions, "GET"),
     ("/v1/decisions/{id}", decision, "GET"),
     ("/v1/feedback", feedback, "POST"),
+    ("/v1/usage", usage, "GET"),
     ("/healthz", _healthy, "GET"),
     ("/readyz", _ready, "GET"),
     ("/metrics", _metrics, "GET"),

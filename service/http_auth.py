@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from ..graphs.settings import KeySettings, ServeSettings
+from ..graphs.settings import KeySettings, ServeSettings, SpendPeriod
 from ..router.errors import ConfigurationError
 from .http_errors import HttpError
 from .http_limits import RateLimit
@@ -27,7 +27,9 @@ class Caller:
     Attributes:
         name: of the key; "" where the service has none.
         max_cost: of each request, in the deployment's currency; None without a limit.
+        max_spend: of all requests together in each `spend_per`; None without a limit.
         max_risk: P(wrong) that an answer may have; None leaves it to the policy.
+        requests_per_minute: None without a limit.
         models: names that may be asked for; None for all.
     """
 
@@ -36,6 +38,9 @@ class Caller:
     max_cost: float | None = None
     max_risk: float | None = None
     models: tuple[str, ...] | None = None
+    max_spend: float | None = None
+    spend_per: SpendPeriod = "day"
+    requests_per_minute: float | None = None
 
 
 class KeyRing:
@@ -116,7 +121,16 @@ def rate_used_up(caller: Caller, wait_s: float) -> HttpError:
 
 
 def _caller(key: KeySettings) -> Caller:
-    return Caller(key.name, key.tenant, key.max_cost, key.max_risk, key.models)
+    return Caller(
+        key.name,
+        key.tenant,
+        key.max_cost,
+        key.max_risk,
+        key.models,
+        key.max_spend,
+        key.spend_per,
+        key.requests_per_minute,
+    )
 
 
 def with_hashed_keys(settings: ServeSettings, environment: Mapping[str, str]) -> ServeSettings:

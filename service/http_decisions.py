@@ -7,12 +7,13 @@ id.
 from __future__ import annotations
 
 import asyncio
+import re
 import uuid
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -33,11 +34,22 @@ if TYPE_CHECKING:
 
 __all__ = ["DecisionQuery", "FeedbackBody", "decision", "decisions", "feedback"]
 
+_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 _LOOKED_AT = 500
 """Runs that one request looks through for what a history has no index of."""
 
 Label = Literal["right", "wrong", "corrected", "none", "any", "due"]
 """`none`: nobody has judged it; `any`: somebody has; `due`: drawn for an audit, and not judged."""
+
+
+def _no_number(value: object) -> object:
+    """Dates are texts here: a number may be meant in seconds or in milliseconds."""
+    if isinstance(value, str) and _NUMBER.fullmatch(value.strip()):
+        raise ValueError("expected a date and time as 2026-01-31T12:00:00Z, not a number")
+    return value
+
+
+Date = Annotated[datetime, BeforeValidator(_no_number)]
 
 
 class DecisionQuery(BaseModel):
@@ -50,8 +62,8 @@ class DecisionQuery(BaseModel):
     label: Label | None = None
     thread: str | None = None
     user: str | None = None
-    since: datetime | None = None
-    until: datetime | None = None
+    since: Date | None = None
+    until: Date | None = None
     limit: Annotated[int, Field(ge=1, le=200)] = 50
     cursor: str | None = None
     order: Literal["newest", "oldest"] = "newest"

@@ -33,6 +33,7 @@ class HttpError(SurefootError):
         code: what programs look at.
         param: the field of the request that is wrong, dotted; None where it is no field.
         retry_after_s: seconds after which the same request may succeed; None where it cannot.
+        is_final: whether trying again soon cannot help all the same.
     """
 
     def __init__(
@@ -43,19 +44,23 @@ class HttpError(SurefootError):
         *,
         param: str | None = None,
         retry_after_s: float | None = None,
+        is_final: bool = False,
     ) -> None:
         super().__init__(message)
         self.status = status
         self.code = code
         self.param = param
         self.retry_after_s = retry_after_s
+        self.is_final = is_final
 
     @property
     def headers(self) -> dict[str, str]:
         """When to try again, or that it cannot help: openai-python obeys both."""
+        never = {"x-should-retry": "false"}
         if self.retry_after_s is None:
-            return {"x-should-retry": "false"}
-        return {"retry-after": str(max(_LEAST_RETRY_S, math.ceil(self.retry_after_s)))}
+            return never
+        when = {"retry-after": str(max(_LEAST_RETRY_S, math.ceil(self.retry_after_s)))}
+        return {**when, **never} if self.is_final else when
 
 
 def bad_request(message: str, param: str | None = None) -> HttpError:

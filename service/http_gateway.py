@@ -30,6 +30,7 @@ from .http_marks import Mark, mark_of
 from .http_metrics import Metrics
 from .http_monitor import MonitorFeed
 from .http_request_ids import RequestIds
+from .http_spending import Spending
 from .http_worker_metrics import WorkerNumbers
 
 if TYPE_CHECKING:
@@ -84,6 +85,7 @@ class Gateway:
         self.request_ids = RequestIds()
         url = shared_url(built.settings)
         self._rates = None if url is None else RedisRateLimit(url, Counter(), clock=clock)
+        self.spending = Spending(url, self._unshared_spend, self._shed_spend, clock=clock, now=now)
         self.monitor = self._monitor_of(built)
         self.shadow: Shadow | None = None
         self._watching: asyncio.Task[None] | None = None
@@ -138,6 +140,17 @@ class Gateway:
         tenants = [key.tenant for key in built.settings.serve.keys] or [Caller().tenant]
         return MonitorFeed(built, tenants, now=self.now)
 
+    def _unshared_spend(self) -> None:
+        self.metrics.unshared.labels("spend").inc()
+
+    def _shed_spend(self) -> None:
+        self.metrics.shed.labels("spend").inc()
+
+    @property
+    def longest_s(self) -> float:
+        """Seconds after which no request that came now can be under way any more."""
+        return self.settings.max_deadline_s + _NOTES_S
+
     def _do_later(self, work: Coroutine[object, object, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._later.add(task)
@@ -160,6 +173,7 @@ class Gateway:
         await self.idempotency.aclose()
         if self._rates is not None:
             await self._rates.aclose()
+        await self.spending.aclose()
         await self.deployment.aclose()
 
     def ended(

@@ -276,16 +276,19 @@ async def _answered(gateway: Gateway, asked: Asked, on_text: OnText | None = Non
         budget = budget_within(
             router.plan.budget, _left_s(gateway, asked), asked.caller, asked.body.surefoot
         )
-        try:
-            answered = await router.respond(
-                asked.request,
-                session=Session(asked.caller.tenant, user=asked.body.user),
-                budget=budget,
-                run_id=mark.run_id,
-                on_text=on_text,
-            )
-        except UsageError as error:
-            raise of_usage(error) from error
+        async with gateway.spending.lend(asked.caller, budget, gateway.longest_s) as loan:
+            try:
+                answered = await router.respond(
+                    asked.request,
+                    session=Session(asked.caller.tenant, user=asked.body.user),
+                    budget=budget,
+                    run_id=mark.run_id,
+                    on_step=loan.note,
+                    on_text=on_text,
+                )
+            except UsageError as error:
+                raise of_usage(error) from error
+            loan.used = answered.result.cost
     gateway.ended(
         asked.caller.tenant,
         mark.request_id,
