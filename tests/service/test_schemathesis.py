@@ -18,8 +18,6 @@ from ..adapters.scripted_upstream import running_upstream
 from ..faults.deployment import configuration
 from .serving import CITY, Service, running_service
 
-pytest.importorskip("schemathesis")
-
 KEY = "sk-of-this-test-alone"
 CALLER = {"Authorization": f"Bearer {KEY}"}
 SERVE = """
