@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import difflib
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from reprlib import repr as shown
 from typing import Annotated, Any, Literal
@@ -23,6 +22,7 @@ from ..router.budget import Price
 from ..router.errors import ConfigurationError
 from .environment import with_environment
 from .prompter import PromptStyle
+from .settings_checks import check_settings, nearest, wrong_field
 
 __all__ = [
     "AuditSettings",
@@ -33,6 +33,7 @@ __all__ = [
     "CriticSettings",
     "HistorySettings",
     "KeySettings",
+    "LiveSettings",
     "PolicySettings",
     "PriceSettings",
     "ResilienceSettings",
@@ -40,6 +41,7 @@ __all__ = [
     "ServeSettings",
     "Settings",
     "SignalSettings",
+    "SpendPeriod",
     "StepSettings",
     "TelemetrySettings",
     "TierSettings",
@@ -407,24 +409,6 @@ class Settings(_Part):
     telemetry: TelemetrySettings = TelemetrySettings()
 
 
-def _check_gates(settings: Settings, names: list[str], source: str) -> None:
-    steps = settings.steps
-    given: dict[str, Iterable[str]] = {
-        "steps.gates": steps.gates,
-        "steps.thresholds": steps.thresholds,
-        "live.gates": settings.live.gates,
-    }
-    for key, tiers in given.items():
-        for name in tiers:
-            if name not in names:
-                message = f"there is no tier '{name}'; the tiers are {', '.join(names)}"
-                raise _wrong(source, f"{key}.{name}", message)
-    for name in steps.thresholds:
-        if name in steps.gates:
-            message = f"tier '{name}' has a gate already; give either a gate or a threshold"
-            raise _wrong(source, f"steps.thresholds.{name}", message)
-
-
 def load_settings(path: Path, environment: Mapping[str, str] | None = None) -> Settings:
     """Read and check a TOML file.
 
@@ -456,137 +440,8 @@ def parse_settings(
         settings = Settings.model_validate(data)
     except ValidationError as error:
         raise _configuration_error(error, source) from error
-    _check_names(settings, source)
+    check_settings(settings, source)
     return settings
-
-
-def _check_names(settings: Settings, source: str) -> None:
-    names = [tier.name for tier in settings.tiers]
-    for number, tier in enumerate(settings.tiers):
-        if tier.name in names[:number]:
-            raise _wrong(source, f"tiers.{number}.name", f"two tiers are called '{tier.name}'")
-        if tier.max_output >= tier.context:
-            message = f"{tier.max_output} tokens of answer leave no room in a context of "
-            raise _wrong(source, f"tiers.{number}.max_output", f"{message}{tier.context}")
-    _check_retrieval(settings.retrieval, source)
-    corrective = settings.retrieval.corrective
-    if corrective is not None and corrective.discard > corrective.accept:
-        message = f"{corrective.discard} is above what is accepted, {corrective.accept}"
-        raise _wrong(source, "retrieval.corrective.discard", message)
-    _check_fallback(settings, names, source)
-    _check_gates(settings, names, source)
-    _check_keys(settings.serve, source)
-    _check_spending(settings, source)
-    _check_thresholds(settings.policy, "policy", names, source)
-    for name, policy in settings.policies.items():
-        where = f"policies.{name}"
-        if name in settings.serve.models or name.startswith("tier:"):
-            raise _wrong(source, where, "this name means something else; give it another")
-        if policy.profile is None and policy.thresholds is None:
-            raise _wrong(source, where, "give a profile or thresholds")
-        for key in ("shelf", "tool_calls"):
-            if key in policy.model_fields_set:
-                raise _wrong(source, f"{where}.{key}", "goes with the main policy alone")
-        _check_thresholds(policy, where, names, source)
-    known = {*settings.serve.models, *settings.policies}
-    if settings.serve.expose_tiers:
-        known |= {f"tier:{name}" for name in names}
-    for number, key_ in enumerate(settings.serve.keys):
-        for name in key_.models or ():
-            if name not in known:
-                message = f"there is no model '{name}'{_nearest(name, sorted(known))}"
-                raise _wrong(source, f"serve.keys.{number}.models", message)
-
-
-def _check_thresholds(policy: PolicySettings, where: str, names: list[str], source: str) -> None:
-    thresholds = policy.thresholds
-    if thresholds is None:
-        if policy.floor is not None:
-            message = "a floor goes with thresholds; a profile brings its own"
-            raise _wrong(source, f"{where}.floor", message)
-        return
-    for name in thresholds:
-        if name not in names:
-            message = f"no tier is called '{name}'{_nearest(name, names)}"
-            raise _wrong(source, f"{where}.thresholds.{name}", message)
-    for name in names:
-        if name not in thresholds:
-            message = f"tier '{name}' has no threshold; add {name} = 0.7, say"
-            raise _wrong(source, f"{where}.thresholds.{name}", message)
-
-
-def _check_fallback(settings: Settings, tiers: list[str], source: str) -> None:
-    signals, given = settings.signals.fallback, settings.policy.fallback or {}
-    if settings.policy.thresholds is None:
-        if settings.policy.fallback is not None:
-            message = "goes with thresholds; a profile calibrates every signal that it reads"
-            raise _wrong(source, "policy.fallback", message)
-        return
-    for name in given:
-        if name not in signals:
-            known = _nearest(name, list(signals)) if signals else ""
-            message = f"signals.fallback names no '{name}'{known}"
-            raise _wrong(source, f"policy.fallback.{name}", message)
-    for name in signals:
-        bounds = given.get(name)
-        if bounds is None:
-            message = (
-                f"'{name}' needs a threshold of its own, since that of another signal says nothing "
-                f"of it; add fallback = {{ {name} = 0.8 }}, say"
-            )
-            raise _wrong(source, f"policy.fallback.{name}", message)
-        if isinstance(bounds, dict) and sorted(bounds) != sorted(tiers):
-            message = f"expected a threshold for each of {', '.join(tiers)}"
-            raise _wrong(source, f"policy.fallback.{name}", message)
-
-
-def _check_keys(serve: ServeSettings, source: str) -> None:
-    for number, key in enumerate(serve.keys):
-        if (key.sha256 is None) == (key.key_env is None):
-            message = (
-                "expected the key's SHA-256, or key_env, which names the variable with the key"
-            )
-            raise _wrong(source, f"serve.keys.{number}.sha256", message)
-        for field in ("name", "sha256", "key_env"):
-            given = getattr(key, field)
-            if given and any(getattr(one, field) == given for one in serve.keys[:number]):
-                message = "two keys share it; each has a name and a secret of its own"
-                raise _wrong(source, f"serve.keys.{number}.{field}", message)
-
-
-def _check_spending(settings: Settings, source: str) -> None:
-    unpriced = [tier.name for tier in settings.tiers if tier.price == "unknown"]
-    for number, key in enumerate(settings.serve.keys):
-        where = f"serve.keys.{number}"
-        if key.max_spend is None:
-            if "spend_per" in key.model_fields_set:
-                raise _wrong(source, f"{where}.spend_per", "goes with max_spend, which is not set")
-            continue
-        if key.max_cost is None:
-            message = "is missing: so much is held back for each request under way"
-            raise _wrong(source, f"{where}.max_cost", message)
-        if key.max_cost > key.max_spend:
-            message = f"one request may cost {key.max_cost:g}, more than all of them together"
-            raise _wrong(source, f"{where}.max_spend", message)
-        if unpriced:
-            message = f"cannot be kept: no price is known for {', '.join(unpriced)}"
-            raise _wrong(source, f"{where}.max_spend", message)
-
-
-def _check_retrieval(given: RetrievalSettings, source: str) -> None:
-    if given.caller and (given.docs or given.encoder or given.langchain):
-        message = "the application searches itself; leave out docs, encoder and langchain"
-        raise _wrong(source, "retrieval.caller", message)
-    for key in ("docs", "encoder"):
-        if given.langchain is not None and getattr(given, key) is not None:
-            message = f"retrieval.langchain takes the place of {key}; give one of the two"
-            raise _wrong(source, f"retrieval.{key}", message)
-    if given.device is not None and given.encoder is None:
-        raise _wrong(source, "retrieval.device", "goes with retrieval.encoder, which is not set")
-
-
-def _wrong(source: str, field: str, message: str) -> ConfigurationError:
-    return ConfigurationError(f"{source}: field '{field}': {message}", field=field)
 
 
 def _configuration_error(error: ValidationError, source: str) -> ConfigurationError:
@@ -598,14 +453,14 @@ def _configuration_error(error: ValidationError, source: str) -> ConfigurationEr
     message = first["msg"].removeprefix("Value error, ")
     message = f"{message[:1].lower()}{message[1:]}, got {_shown(first['input'])}"
     if first["type"] == "extra_forbidden":
-        message = f"unknown key{_nearest(parts[-1], _known_keys(parts[:-1]))}"
+        message = f"unknown key{nearest(parts[-1], _known_keys(parts[:-1]))}"
     elif first["type"] == "missing":
         message = "is missing"
     elif first["type"] == "model_type":
         message = f"expected a table, got {_shown(first['input'])}"
     if parts[-1:] == ["price"]:
         message += '; give { input = ..., output = ..., unit = "per_1m_tokens" } or "unknown"'
-    return _wrong(source, ".".join(parts), message)
+    return wrong_field(source, ".".join(parts), message)
 
 
 def _shown(given: Any) -> str:
@@ -644,8 +499,3 @@ def _known_keys(path: list[str]) -> list[str]:
     names = [part for part in path if part in _PARTS]
     model: type[_Part] = _PARTS[names[-1]] if names else Settings
     return list(model.model_fields)
-
-
-def _nearest(name: str, known: list[str]) -> str:
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    return f"; did you mean '{near[0]}'?" if near else f"; known: {', '.join(known)}"
