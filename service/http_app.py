@@ -13,9 +13,10 @@ from starlette.routing import Route
 
 from .http_deciding import decide
 from .http_decisions import decision, decisions, feedback
+from .http_endpoints import CHAT, COMPLETIONS
 from .http_errors import HttpError, error_response, json_response
 from .http_gateway import Gateway
-from .http_generation import CHAT, COMPLETIONS, generate
+from .http_generation import generate
 from .http_hints import exchanging_hints
 from .http_marks import RequestMarks, mark_of
 from .http_models import model_names, router_of
