@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from functools import partial
 from typing import Any
@@ -23,6 +23,7 @@ from ..router.errors import (
 from ..router.evidence import FinishReason, Generation
 from ..router.protocols import Completion, Message, ModelCall, OnTokens, Prompt
 from ..router.requests import Stop
+from ..router.tenancy import current_run
 from .langchain_failures import typed_failure
 from .model_langchain_binding import ChatFields, prepared, without_retries
 from .model_langchain_reading import Answer, read_answer
@@ -34,12 +35,16 @@ __all__ = ["LangChainModel"]
 _THREADS = 16  # a model that is not async must not hold the event loop's own threads
 _MOST_STALE = 20  # connections of an ended event loop, one of which is dropped at each try
 _AT_ONCE = 8  # requests of one call that asks for several answers
-# Drafts are gated: a graph around us must not stream them to its user.
-_CONFIG: Mapping[str, Any] = {"tags": ["nostream"]}
 _NOT_TAKEN = re.compile(
     r"unsupported|not support|does not|only the default|unrecognized|unknown|deprecated", re.I
 )
 _CAN_LEAVE_OUT = ("temperature", "seed")
+
+
+def _config() -> dict[str, Any]:
+    """Drafts are gated: a graph around us must not stream them to its user. Traces tell by the
+    metadata which run a call belongs to."""
+    return {"tags": ["nostream", "surefoot"], "metadata": {"surefoot_run_id": current_run()}}
 
 
 class LangChainModel:
@@ -235,8 +240,8 @@ class LangChainModel:
 
         try:
             if self._is_async:
-                return await runnable.ainvoke(messages, dict(_CONFIG), **kwargs)
-            work = partial(runnable.invoke, messages, dict(_CONFIG), **kwargs)
+                return await runnable.ainvoke(messages, _config(), **kwargs)
+            work = partial(runnable.invoke, messages, _config(), **kwargs)
             return await self._threads.run(work)
         except GraphBubbleUp:
             raise  # no failure: the graph around us is being interrupted
@@ -251,7 +256,7 @@ class LangChainModel:
 
         begun = False
         try:
-            async with aclosing(runnable.astream(messages, dict(_CONFIG), **kwargs)) as chunks:
+            async with aclosing(runnable.astream(messages, _config(), **kwargs)) as chunks:
                 async for chunk in chunks:
                     begun = True
                     yield chunk

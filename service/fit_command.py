@@ -116,7 +116,8 @@ def command(
     With --json: {"schema", "certified", "certificate" or "not_certified", "targets",
     "advice", "fallback", "fingerprint", "prices", "fitted_on"}.
     """
-    from .fit_run import Asked, Calibration, RiskAsked, run_fit
+    from .fit_asked import Asked, Calibration, RiskAsked
+    from .fit_run import run_fit
 
     return run_fit(
         Asked(

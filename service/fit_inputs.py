@@ -16,7 +16,7 @@ from ..router.errors import BadInput, UsageError
 
 if TYPE_CHECKING:
     from ..policies.outcomes import OutcomeTable
-    from .fit_run import Asked
+    from .fit_asked import Asked
 
 __all__ = ["blamed_on", "check_options", "check_rows", "traffic_table", "tune_table"]
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from ..router.errors import BadInput, UsageError
+from .fit_asked import Asked, Calibration
 
 if TYPE_CHECKING:
     from ..policies.choosing import Calibrating
@@ -18,53 +19,9 @@ if TYPE_CHECKING:
     from ..policies.profile import Profile
     from .console import ProgressLine
 
-__all__ = ["Asked", "Calibration", "RiskAsked", "run_fit"]
+__all__ = ["run_fit"]
 
 NOT_CERTIFIED = 3
-
-
-@dataclass(frozen=True, slots=True)
-class RiskAsked:
-    """The options of a certified fit, as given."""
-
-    kind: str | None
-    alpha: float | None
-    delta: float
-    loss: str
-    abstention_loss: float
-    fallback: str | None
-    group: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Calibration:
-    """Which calibrators are tried."""
-
-    kinds: tuple[str, ...]
-    combine: str
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """All options of the command."""
-
-    outcomes: Path
-    target: Path
-    seed: int
-    risk: RiskAsked
-    quality: float | None
-    defer: float | None
-    budget: float | None
-    uncertified: bool
-    traffic: Path | None
-    tune: Path | None
-    questions: Path | None
-    signals: tuple[str, ...]
-    error_price: float | None
-    abstain_price: float | None
-    calibration: Calibration
-    policy: str
-    enter: str
 
 
 def run_fit(asked: Asked, *, as_json: bool) -> int:

@@ -200,9 +200,11 @@ class Traced(BaseCallbackHandler):
 
     def __init__(self) -> None:
         self.parents: list[tuple[Any, Any]] = []
+        self.told: list[tuple[set[str], dict[str, Any]]] = []
 
     def on_chat_model_start(self, serialized: Any, messages: Any, **kwargs: Any) -> None:
         self.parents.append((kwargs["run_id"], kwargs.get("parent_run_id")))
+        self.told.append((set(kwargs.get("tags") or ()), dict(kwargs.get("metadata") or {})))
 
 
 def test_calls_of_tiers_are_traced_below_it(tmp_path: Path, upstream: Upstream) -> None:
@@ -226,8 +228,12 @@ thresholds = {{ t0 = 0.0 }}
     built = build(parse_settings(text), Surroundings(tmp_path, places, {"KEY": "k" * 20}))
     model, traced = RouterChatModel.of(built), Traced()
     try:
-        assert model.invoke(QUESTION, config={"callbacks": [traced]}).text == "Paris."
+        message = model.invoke(QUESTION, config={"callbacks": [traced]})
     finally:
         model.close()
+    assert message.text == "Paris."
     (outer, _), (_, parent) = traced.parents
     assert parent == outer
+    _, (tags, metadata) = traced.told
+    assert {"nostream", "surefoot"} <= tags
+    assert metadata["surefoot_run_id"] == decision(message)["run_id"]
