@@ -189,7 +189,7 @@ def _take_draft(
         begun, generation = finished(begun, generation)
         text = generation.text
     # What is being shown is the answer as it stands.
-    answer, rationale = (text.strip(), "") if state.released else split_rationale(text)
+    answer, rationale = (text.strip(), "") if state.shown else split_rationale(text)
     attempt = make_attempt(
         str(len(attempts) + 1),
         tier,
@@ -204,7 +204,7 @@ def _take_draft(
         tool_calls=generation.tool_calls,
         begun=begun,
         stopped=state.stopped if stopped else "",
-        released=state.released,
+        released=state.released if state.shown else "",
     )
     previous = tuple([earlier.text for earlier in attempts]) if attempts else ()
     evidence[attempt.id] = _make_evidence(

@@ -45,3 +45,5 @@ class LiveRun(Generic[T]):
         """End it; nothing happens to one that has ended."""
         self._run.cancel()
         await asyncio.wait({self._run})
+        if not self._run.cancelled():
+            self._run.exception()  # looked at: nobody else may want to know

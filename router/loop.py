@@ -211,7 +211,8 @@ class Run:
             state.released = verdict.reason or "the gate let it be shown"
         show = self._showing.more(partial.tokens)
         state.shown += show
-        return Continue(True, reason=state.released, show=show)
+        # Until there is a word to show, nobody has been promised anything.
+        return Continue(bool(state.shown), reason=state.released, show=show)
 
     def absorb(self, reply: Reply) -> None:
         """Take in what happened, without deciding anything yet.
@@ -278,7 +279,7 @@ class Run:
         if self.plan.prefix_gate is None or not isinstance(outcome, Drafted):
             return reply
         generation = outcome.generation
-        if self.state.released or len(generation.tokens) <= fed or not isinstance(request, Draft):
+        if self.state.shown or len(generation.tokens) <= fed or not isinstance(request, Draft):
             return reply
         if not isinstance(self._may_go_on(request, generation.tokens, fed), Stop):
             return reply

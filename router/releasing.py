@@ -68,7 +68,7 @@ def kept_word(state: RunState, attempt: Attempt | None, choice: Choice) -> Choic
     and whoever was shown the beginning has to be told. What the policy would have done with a whole
     one is left in `state.overruled`.
     """
-    if not state.released:
+    if not state.shown:
         return choice
     if attempt is None:
         why = state.failed.get(state.tier, "it failed")

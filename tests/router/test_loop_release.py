@@ -65,7 +65,7 @@ def shown_of(run: Run, generation: Generation) -> list[str]:
     for end in range(1, len(tokens) + 1):
         verdict = run.feed(Partial(tokens[:end]))
         assert isinstance(verdict, Continue)
-        assert verdict.release == bool(run.state.released)
+        assert verdict.release == bool(run.state.shown)
         pieces.append(verdict.show)
     return pieces
 
@@ -136,6 +136,17 @@ def test_one_that_ends_badly_is_followed_by_nothing_else(reply: Reply, words: st
     result = ends(run, reply)
     assert (result.action, result.answer) == (Action.ABSTAIN, None)
     assert words in result.reason and result.overruled == ""
+
+
+def test_where_no_word_was_shown_yet_nothing_was_promised() -> None:
+    run = live_run(0.2, at=1)
+    verdict = run.feed(Partial((Token("\n\n"),)))
+    assert verdict == Continue(reason="1 tokens")
+    request = run.advance(Reply(Failure("truncated", "it broke off")))
+    assert isinstance(request, Draft) and request.tier == 1
+    assert "".join(shown_of(run, says(TEXT))) == TEXT
+    result = ends(run, Reply(Drafted(says(TEXT)), 3.0, 1.0, 1, 12))
+    assert (result.answer, result.released) == (TEXT, "1 tokens")
 
 
 def test_a_risk_of_the_requests_own_is_not_the_release_gates() -> None:
