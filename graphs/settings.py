@@ -323,6 +323,8 @@ class AuditSettings(_Part):
     secret_env: Name | None = None
 
 
+Origin = Annotated[str, Field(pattern=r"^(\*|https?://[^/\s?#@]+)$")]
+"""Scheme, host and port of a web page, or `*`."""
 SpendPeriod = Literal["hour", "day", "month"]
 
 
@@ -354,6 +356,7 @@ class ServeSettings(_Part):
     `expose_tiers` each tier without a gate, as `tier:NAME`. An abstention is an answer with
     `abstain_text`, or an HTTP error; so is a run for which no tier could be reached. `interrupted`
     says what becomes of a repeated Idempotency-Key whose first request died with its process.
+    `cors_origins` are the web pages whose scripts may ask, `*` for all; none where it is empty.
     """
 
     host: Name = "127.0.0.1"
@@ -361,6 +364,7 @@ class ServeSettings(_Part):
     workers: Annotated[int, Field(ge=1, le=256)] = 1
     models: Annotated[Names, Field(min_length=1)] = ("surefoot",)
     expose_tiers: bool = False
+    cors_origins: Annotated[tuple[Origin, ...], Field(strict=False)] = ()
     keys: Annotated[tuple[KeySettings, ...], Field(strict=False)] = ()
     abstain: Literal["answer", "error"] = "answer"
     abstain_text: Name = "I do not know."

@@ -137,6 +137,9 @@ def _check_gates(settings: Settings, names: list[str], source: str) -> None:
 
 
 def _check_keys(serve: ServeSettings, source: str) -> None:
+    if "*" in serve.cors_origins and not serve.keys:
+        message = "without keys every page in a browser here could ask; name the pages, or add keys"
+        raise wrong_field(source, "serve.cors_origins", message)
     for number, key in enumerate(serve.keys):
         if (key.sha256 is None) == (key.key_env is None):
             message = (

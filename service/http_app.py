@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -28,6 +30,11 @@ __all__ = ["HANDLERS", "create_app"]
 
 Handler = Callable[[Gateway, Request], Awaitable[Response]]
 
+_FOR_PAGES = [
+    *("retry-after", "x-should-retry", "x-request-id", "idempotent-replayed"),
+    *("x-surefoot-decision", "x-surefoot-run", "x-surefoot-confidence", "x-surefoot-model"),
+    *("x-surefoot-escalations", "x-surefoot-degraded", "x-surefoot-live"),
+]
 _CODES = {404: "not_found", 405: "method_not_allowed"}
 
 
@@ -50,6 +57,7 @@ def create_app(gateway: Gateway) -> RequestMarks:
     inner = Starlette(
         routes=routes,
         lifespan=lifespan,
+        middleware=_for_browsers(gateway.settings.cors_origins),
         exception_handlers={
             HttpError: _refused,
             HTTPException: _no_such_route,
@@ -58,6 +66,21 @@ def create_app(gateway: Gateway) -> RequestMarks:
         },
     )
     return RequestMarks(inner, gateway.metrics, gateway.clock)
+
+
+def _for_browsers(origins: Sequence[str]) -> list[Middleware]:
+    """What lets scripts of these pages ask; nothing where there are none. Keys come in a header of
+    their own, so cookies are neither sent nor taken."""
+    if not origins:
+        return []
+    allowed = Middleware(
+        CORSMiddleware,
+        allow_origins=list(origins),
+        allow_methods=["GET", "POST"],
+        allow_headers=["*"],
+        expose_headers=_FOR_PAGES,
+    )
+    return [allowed]
 
 
 def _route(gateway: Gateway, path: str, handler: Handler, method: str) -> Route:

@@ -49,7 +49,7 @@ class Metrics:
         self._confidence = Histogram(
             "surefoot_confidence", "Of served answers", buckets=_SHARES, registry=where
         )
-        self._live = Counter(
+        self.live = Counter(
             "surefoot_live_answers",
             "Drafts that were shown while they were written, and what became of them",
             ("end",),
@@ -98,7 +98,7 @@ class Metrics:
         if result.released:
             is_kept = "overruled" if result.overruled else "kept"
             end = is_kept if result.action is Action.ANSWER else "broken"
-            self._live.labels(end).inc()
+            self.live.labels(end).inc()
         for step in result.trail:
             stage = step.request.partition(" ")[0]
             self._stages.labels(stage).observe(step.elapsed_s)

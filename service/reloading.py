@@ -18,7 +18,7 @@ __all__ = ["Reloader", "unmoved"]
 
 _LOG = logging.getLogger("surefoot.service")
 
-_FIXED = ("host", "port", "workers", "log", "idempotency_s", "interrupted")
+_FIXED = ("host", "port", "workers", "cors_origins", "log", "idempotency_s", "interrupted")
 
 
 class Reloader:
@@ -99,5 +99,5 @@ def unmoved(before: Built, after: Built) -> list[str]:
     if old.telemetry != new.telemetry:
         found.append("telemetry")
     if shared_url(old) != shared_url(new):
-        found.append("the Redis of idempotency keys and rates")
+        found.append("the Redis of idempotency keys, rates and spending")
     return found

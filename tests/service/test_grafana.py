@@ -35,6 +35,7 @@ async def test_every_number_is_there(tmp_path: Path) -> None:
             service.gateway.is_draining = True
             await post("/v1/chat/completions", json=CITY)
             service.gateway.built.tier_counts["small"]["retried"] += 1
+            service.gateway.metrics.live.labels("kept").inc()
             text = (await service.client.get("/metrics")).text
     labels: dict[str, set[str]] = {}
     for family in text_string_to_metric_families(text):

@@ -209,6 +209,39 @@ async def test_cors_is_off(service: Service) -> None:
     assert not [name for name in found.headers if name.startswith("access-control")]
 
 
+async def test_scripts_of_named_pages_may_ask(tmp_path: Path) -> None:
+    async with running_upstream() as upstream:
+        toml = configuration(("small", "ok", upstream.base_url))
+        toml += '[serve]\ncors_origins = ["https://app.example", "http://localhost:3000"]\n'
+        async with running_service(tmp_path, toml) as service:
+            for origin, is_allowed in (("https://app.example", True), ("https://other.org", False)):
+                asked = {
+                    "Origin": origin,
+                    "Access-Control-Request-Method": "POST",
+                    "Access-Control-Request-Headers": "authorization,content-type,x-stainless-os",
+                }
+                before = await service.client.options(CHAT, headers=asked)
+                assert (before.status_code == 200) == is_allowed
+                found = await service.client.post(CHAT, json=CITY, headers={"Origin": origin})
+                told = found.headers.get("access-control-allow-origin")
+                assert told == (origin if is_allowed else None)
+                wrong = await service.client.post(CHAT, json={}, headers={"Origin": origin})
+                assert wrong.status_code == 400, "a refusal can be read as well"
+                assert ("access-control-allow-origin" in wrong.headers) == is_allowed
+            assert "x-surefoot-decision" in found.headers["access-control-expose-headers"]
+            assert "access-control-allow-credentials" not in found.headers
+
+
+@pytest.mark.parametrize(
+    "origins", ['["*"]', '["app.example"]', '["https://app.example/"]', '["https://a b"]']
+)
+def test_pages_that_cannot_be_meant_are_refused(origins: str) -> None:
+    toml = configuration(("small", "ok", "http://127.0.0.1:1/v1"))
+    with pytest.raises(ConfigurationError) as raised:
+        parse_settings(f"{toml}[serve]\ncors_origins = {origins}\n")
+    assert raised.value.field is not None and raised.value.field.startswith("serve.cors_origins")
+
+
 async def test_health_and_numbers(service: Service) -> None:
     await service.client.post(CHAT, json=CITY, headers=bearer("alice"))
     assert (await service.client.get("/healthz")).json() == {"status": "ok"}
