@@ -39,13 +39,8 @@ def plot_release(drafts: Sequence[ReadDraft], fit: ReleaseFit, path: Path) -> No
         axes.axhline(overall, color="tab:gray", linestyle=":", label="wrong among all")
     axes.axhline(fit.alpha, color="black", linestyle="--", linewidth=1.0, label="allowed")
     if fit.threshold is not None and fit.shown.share is not None and fit.wrong.share is not None:
-        axes.plot([fit.shown.share], [fit.wrong.share], "o", color="tab:orange")
-        axes.annotate(
-            f"  from {fit.threshold:.3f} on",
-            (fit.shown.share, fit.wrong.share),
-            ha="left" if fit.shown.share < 0.7 else "right",
-            va="bottom",
-        )
+        chosen = f"shown from {fit.threshold:.3f} on"
+        axes.plot([fit.shown.share], [fit.wrong.share], "o", color="tab:orange", label=chosen)
     axes.set_xlim(0.0, 1.0)
     axes.set_ylim(0.0, 1.0)
     axes.set_xlabel("share of drafts that are shown while they are written")
