@@ -11,22 +11,29 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
 
-from .budget import Budget
+from .budget import Budget, Forecast
 from .callers import CallerRequest, Conversing
 from .decisions import Action, Result, TrailStep
-from .errors import ContextTooLong, UsageError
+from .errors import (
+    ContextTooLong,
+    DeadlineExceeded,
+    UpstreamMalformed,
+    UpstreamTruncated,
+    UsageError,
+)
 from .evidence import Generation, Token
 from .loop import Run, open_run
 from .offers import Judgement, Offer, is_local, judgement_of, open_offer
 from .perform import Performer, RunView, Session
 from .plan import Plan
-from .requests import Continue, Partial, PrefixVerdict
+from .requests import Continue, Failure, Partial, PrefixVerdict, Reply
 from .sizing import PromptSizer
 from .text import clean_question
 
 __all__ = [
     "Answered",
     "Clock",
+    "OnLost",
     "OnStep",
     "OnText",
     "Router",
@@ -41,10 +48,16 @@ Clock = Callable[[], float]
 OnStep = Callable[[TrailStep], None]
 """Called after each step of a run."""
 
+OnLost = Callable[[Forecast], None]
+"""Called with what was forecast of a call that was given up, or that broke off after it was sent:
+it may be billed, and nobody knows how much."""
+
 OnText = Callable[[str], None]
 """Called with each further piece of a draft that is shown while it is written."""
 
 T = TypeVar("T")
+
+_BILLED = {kind.kind for kind in (DeadlineExceeded, UpstreamMalformed, UpstreamTruncated)}
 
 
 def new_run_id() -> str:
@@ -60,6 +73,7 @@ async def drive(
     clock: Clock = time.monotonic,
     on_step: OnStep | None = None,
     on_text: OnText | None = None,
+    on_lost: OnLost | None = None,
     caller: CallerRequest | None = None,
     prompter: Conversing | None = None,
 ) -> Result:
@@ -71,6 +85,8 @@ async def drive(
         on_step: called after each step with what it brought.
         on_text: called with what a live run (`open_run`) lets be shown, as soon as it does. The
             pieces are the beginning of the answer; the last of it is in the result alone.
+        on_lost: called with the forecast of each call of which nothing came and that may be billed.
+            The run itself is charged nothing for it.
     """
     mark = clock()
     is_watched = run.plan.prefix_gate is not None or run.state.live
@@ -78,7 +94,15 @@ async def drive(
         state = run.state
         view = RunView(state.question, state.turns, run.evidence, caller, prompter, state.run_id)
         feed = partial(_feed, run, on_text) if is_watched else None
-        reply = await performer.perform(run.request, session, run=view, on_tokens=feed)
+        request = run.request
+        try:
+            reply = await performer.perform(request, session, run=view, on_tokens=feed)
+        except asyncio.CancelledError:
+            if on_lost is not None:
+                on_lost(request.forecast)
+            raise
+        if on_lost is not None and _may_be_billed(reply):
+            on_lost(request.forecast)
         now = clock()
         run.advance(replace(reply, elapsed_s=now - mark))
         mark = now
@@ -86,6 +110,10 @@ async def drive(
             on_step(run.state.trail[-1])
     assert run.result is not None
     return run.result
+
+
+def _may_be_billed(reply: Reply) -> bool:
+    return isinstance(reply.outcome, Failure) and reply.outcome.kind in _BILLED
 
 
 def _feed(run: Run, on_text: OnText | None, tokens: Sequence[Token]) -> PrefixVerdict:
@@ -197,6 +225,7 @@ class Router:
         run_id: str | None = None,
         on_step: OnStep | None = None,
         on_text: OnText | None = None,
+        on_lost: OnLost | None = None,
     ) -> Answered:
         """One gated answer to a conversation that a caller wrote itself.
 
@@ -207,6 +236,7 @@ class Router:
             on_text: called with each piece of a draft that the plan's release gate lets be shown
                 while it is written; such a draft is the answer. The pieces are how the result's
                 answer begins, or the run abstains since it broke off (`Attempt.released`).
+            on_lost: as for `drive`.
 
         Raises:
             UsageError: no user said anything, the conversation is longer than any tier's context,
@@ -232,6 +262,7 @@ class Router:
             clock=self._clock,
             on_step=on_step,
             on_text=on_text,
+            on_lost=on_lost,
             caller=request,
             prompter=prompter,
         )

@@ -30,6 +30,7 @@ _HEADERS = {
     "x-surefoot-confidence": "How likely the answer is right; absent where nobody can say.",
     "x-surefoot-model": "Who wrote what is served.",
     "x-surefoot-escalations": "To how many further tiers the request went.",
+    "x-surefoot-live": "1 where the answer is sent while it is written; absent elsewhere.",
     "x-surefoot-degraded": "What did not work as configured; absent where all did.",
 }
 _TEXT: dict[str, Any] = {"type": "string"}

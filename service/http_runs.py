@@ -39,11 +39,12 @@ async def run_of(gateway: Gateway, asked: Asked, on_text: OnText | None = None) 
                     budget=budget,
                     run_id=mark.run_id,
                     on_step=loan.note,
+                    on_lost=loan.lose,
                     on_text=on_text,
                 )
             except UsageError as error:
                 raise of_usage(error) from error
-            loan.used = answered.result.cost
+            loan.charged = answered.result.cost
     gateway.ended(
         asked.caller.tenant,
         mark.request_id,

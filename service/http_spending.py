@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from ..adapters.spend_ledger import NOTHING, Hold, MemoryLedger, SpendLedger, Terms
 from ..adapters.spend_ledger_redis import RedisLedger
 from ..graphs.settings import SpendPeriod
-from ..router.budget import Budget
+from ..router.budget import Budget, Forecast
 from ..router.decisions import TrailStep
 from ..router.drive import new_run_id
 from ..router.errors import StoreError
@@ -51,14 +51,25 @@ class Loan:
     """What is held back of its key's spending for one request: as much as it may cost.
 
     Attributes:
-        used: what its steps have cost so far.
+        charged: what its steps have cost so far.
+        lost: what was forecast of calls that may be billed although nothing came of them.
     """
 
-    used: float = 0.0
+    charged: float = 0.0
+    lost: float = 0.0
+
+    @property
+    def used(self) -> float:
+        """What counts as spent."""
+        return self.charged + self.lost
 
     def note(self, step: TrailStep) -> None:
         """Count a step that has ended."""
-        self.used += step.cost or 0.0
+        self.charged += step.cost or 0.0
+
+    def lose(self, forecast: Forecast) -> None:
+        """Count a call that was given up or broke off: else whoever leaves early never pays."""
+        self.lost += forecast.cost or 0.0
 
 
 class Spending:

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from surefoot.router.budget import Budget
+from surefoot.router.budget import Budget, Forecast
 from surefoot.router.decisions import Action, Decision, Result, Rung
 from surefoot.router.drive import drive
-from surefoot.router.errors import RunError, UpstreamTruncated
+from surefoot.router.errors import RunError, UpstreamRateLimited, UpstreamTruncated
 from surefoot.router.evidence import Generation, Token
 from surefoot.router.loop import Run, open_run
 from surefoot.router.perform import Performer, Session
@@ -283,6 +283,17 @@ async def test_the_driver_passes_on_what_may_be_shown_and_nothing_else() -> None
     run, pieces = open_run(plan, FRANCE, run_id="r"), []
     assert (await drive(run, performer, Session(), on_text=pieces.append)).answer == TEXT
     assert pieces == []  # not a live run
+
+
+async def test_what_may_be_billed_although_nothing_came_is_told() -> None:
+    lost: list[Forecast] = []
+    for error in (UpstreamTruncated("broke off"), UpstreamRateLimited("slow down")):
+        plan, performer = deployment(error)
+        run = open_run(plan, FRANCE, run_id="r")
+        result = await drive(run, performer, Session(), on_lost=lost.append)
+        assert result.cost == 0.0
+    (one,) = lost
+    assert one.cost == 10 * 1.0 + 20 * 2.0  # ten tokens to read, twenty to write
 
 
 async def test_a_draft_that_fails_before_it_was_shown_is_an_ordinary_failure() -> None:

@@ -143,7 +143,7 @@ async def test_a_reload_gives_nothing_back(tmp_path: Path) -> None:
             assert (await ask(service)).status_code == 429
 
 
-async def test_a_client_that_leaves_gives_back_what_was_held(tmp_path: Path) -> None:
+async def test_a_client_that_leaves_pays_what_its_call_may_cost(tmp_path: Path) -> None:
     async with running_upstream() as upstream:
         async with running_service(tmp_path, toml(upstream, model="hang")) as service:
             asking = asyncio.create_task(ask(service))
@@ -154,6 +154,19 @@ async def test_a_client_that_leaves_gives_back_what_was_held(tmp_path: Path) -> 
             async with asyncio.timeout(5.0):
                 while (await standing(service))["held"]:
                     await asyncio.sleep(0.01)
+            left = (await standing(service))["spent"]
+            assert 16.0 < left <= 60.0  # at least eight tokens to write
+
+            late = await ask(service, headers={"x-request-timeout-ms": "200"})
+            assert late.status_code == 504
+            assert (await standing(service))["spent"] == 2 * left
+
+
+async def test_a_call_that_was_never_made_costs_nothing(tmp_path: Path) -> None:
+    async with running_upstream() as upstream:
+        text = toml(upstream, model="status:429", more="[resilience]\nattempts = 1\n")
+        async with running_service(tmp_path, text) as service:
+            assert (await ask(service)).status_code == 503
             assert (await standing(service))["spent"] == 0.0
 
 
