@@ -298,13 +298,16 @@ class Router:
         session: Session | None = None,
         budget: Budget | None = None,
         on_step: OnStep | None = None,
+        on_text: OnText | None = None,
     ) -> Result:
         """`ask` for callers without an event loop: the one sync door.
 
         Raises:
             UsageError: as `ask`, and when called from inside an event loop.
         """
-        return self.run_sync(self.ask(question, session=session, budget=budget, on_step=on_step))
+        return self.run_sync(
+            self.ask(question, session=session, budget=budget, on_step=on_step, on_text=on_text)
+        )
 
     async def aclose(self) -> None:
         """Close models, retriever and history."""

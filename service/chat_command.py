@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -79,11 +80,15 @@ def _lines() -> Iterator[str]:
 
 def _answer(console: Console, deployment: Built, thread: str, question: str) -> Result | None:
     from ..router.perform import Session
-    from .screen import result_panel
+    from .screen import live_text, result_panel
     from .streams import plain
 
+    # Without somebody who watches nothing is released: the policy decides on whole drafts.
+    is_watched = console.is_terminal and deployment.router.plan.release_gate is not None
     try:
-        result = deployment.router.ask_sync(question, session=Session(thread=thread))
+        with live_text(console) if is_watched else nullcontext() as show:
+            session = Session(thread=thread)
+            result = deployment.router.ask_sync(question, session=session, on_text=show)
     except UsageError as error:
         console.print(plain(str(error)), style="red")
         return None

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 
 from rich.console import Console, Group, RenderableType
+from rich.live import Live
 from rich.padding import Padding
 from rich.panel import Panel
 from rich.table import Table
@@ -18,7 +20,7 @@ from ..router.decisions import Action, Comparison, Result, TrailStep
 from ..router.signals import Estimate, Reading, Signal, Unavailable
 from .streams import plain
 
-__all__ = ["advice_lines", "cost_words", "replay_table", "result_panel", "show_step"]
+__all__ = ["advice_lines", "cost_words", "live_text", "replay_table", "result_panel", "show_step"]
 
 _BAR = 24
 _STYLES = {
@@ -50,6 +52,20 @@ def show_step(console: Console, step: TrailStep, names: tuple[str, ...]) -> None
     if step.request in _QUIET and step.action is None and not failed:
         return
     console.print(_step(step, names, failed))
+
+
+@contextmanager
+def live_text(console: Console) -> Iterator[Callable[[str], None]]:
+    """Shows the pieces of an answer as they come; they are gone at the end, where the answer is
+    shown whole."""
+    told: list[str] = []
+    with Live(console=console, transient=True, auto_refresh=False) as screen:
+
+        def show(piece: str) -> None:
+            told.append(plain(piece))
+            screen.update(Text("".join(told), style="italic", overflow="fold"), refresh=True)
+
+        yield show
 
 
 def _step(step: TrailStep, names: tuple[str, ...], failed: bool) -> RenderableType:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import pty
 import re
@@ -9,7 +10,18 @@ import select
 import subprocess
 import time
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+from rich.console import Console
+
+from surefoot.policies.release_gate import AtOnce
+from surefoot.router.drive import Router
+from surefoot.router.perform import Performer
+from surefoot.router.testing import PlainPrompter, ScriptedModel, says
+from surefoot.service.chat_command import _answer
+
+from ..router.plans import plan_of
 from .doors import PROGRAM, WAIT_S, run, write_config
 from .endpoint import Endpoint, Says
 
@@ -123,3 +135,18 @@ def read_until(terminal: int, end: bytes) -> str:
         assert ready, shown
         shown += os.read(terminal, 4096)
     return shown.decode(errors="replace")
+
+
+def test_an_answer_that_is_let_go_is_shown_while_it_is_written() -> None:
+    plan = plan_of(0.9, release_gate=AtOnce(), retrieval=None)
+    models = (ScriptedModel(says("It is Paris.")), ScriptedModel("Lyon"))
+    router = Router(plan, Performer(plan, models, PlainPrompter()))
+    deployment: Any = SimpleNamespace(router=router, names=("small", "large"))
+    for is_terminal in (True, False):
+        screen = io.StringIO()
+        console = Console(file=screen, width=60, force_terminal=is_terminal, color_system=None)
+        found = _answer(console, deployment, "t", FRANCE)
+        assert found is not None and bool(found.released) == is_terminal
+        before, _, after = screen.getvalue().partition("\u256d")  # where the panel begins
+        assert ("It is" in before) == is_terminal and "It is Paris." in after
+    router.close()

@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from surefoot.router.decisions import Comparison, Result
-from surefoot.service.screen import cost_words, result_panel, show_step
+from surefoot.service.screen import cost_words, live_text, result_panel, show_step
 
 from .results import ABSTAINED, ANSWERED, HOSTILE, NAMES, check_golden
 
@@ -83,3 +83,14 @@ def test_an_older_attempt_s_number_is_not_taken_for_this_one_s() -> None:
 )
 def test_costs_in_words(cost: float | None, words: str) -> None:
     assert cost_words(cost) == words
+
+
+def test_words_are_shown_as_they_come_and_are_gone_at_the_end() -> None:
+    screen = io.StringIO()
+    console = Console(file=screen, width=40, force_terminal=True, color_system=None, _environ={})
+    with live_text(console) as show:
+        show("It is so.")
+        assert "It is so." in screen.getvalue()
+        show(" \x1b[31mAnd more.")
+        assert "It is so. \N{REPLACEMENT CHARACTER}[31mAnd more." in screen.getvalue()
+    assert screen.getvalue().endswith("\x1b[2K")  # the line is erased
