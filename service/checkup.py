@@ -42,6 +42,7 @@ def examine(choices: Choices, *, thorough: bool = False) -> Iterator[Finding]:
     names = ", ".join(tier.name for tier in settings.tiers)
     yield Finding("configuration", True, f"{source}: tiers {names}")
     yield _policy(settings, around)
+    yield from _gates(settings, around)
     yield _documents(settings, around)
     yield _history(settings, around)
     for kind in _COMPARE_KINDS:
@@ -67,6 +68,31 @@ def _policy(settings: Settings, around: Surroundings) -> Finding:
     fingerprint = profile.fingerprint
     words = f"{fingerprint[:12]}, fitted on {n} questions at {date}, {vouched}"
     return Finding("profile", True, words, {"fingerprint": fingerprint})
+
+
+def _gates(settings: Settings, around: Surroundings) -> Iterator[Finding]:
+    """What judges drafts while they are written, where anything does."""
+    from ..graphs.config import build_policy
+    from ..graphs.live_gate import build_release_gate
+    from ..graphs.stepping import build_step_gate
+
+    steps, live = settings.steps, settings.live
+    try:
+        is_certified = build_policy(settings, around).certificate is not None
+    except SurefootError:
+        is_certified = False  # a finding of the profile
+    for part, tiers, make in (
+        ("steps", (*steps.gates, *steps.thresholds), build_step_gate),
+        ("live", tuple(live.gates), build_release_gate),
+    ):
+        if not tiers:
+            continue
+        try:
+            make(settings, is_certified, around)
+        except SurefootError as error:
+            yield Finding(part, False, str(error))
+        else:
+            yield Finding(part, True, f"drafts of {', '.join(tiers)} are judged as they come")
 
 
 def _documents(settings: Settings, around: Surroundings) -> Finding:

@@ -32,8 +32,8 @@ def command(
     """Check every part of the deployment: each tier is asked for one short answer.
 
     With --json one flat object: for each part PART.ok and PART.detail, and `ok` for all of them.
-    Parts are configuration, profile (with profile.fingerprint), documents, history,
-    comparison.KIND, critic and tier.NAME. Of a tier there are also logprobs (how many candidates
+    Parts are configuration, profile (with profile.fingerprint), steps and live where they are
+    configured, documents, history, comparison.KIND, critic and tier.NAME. Of a tier there are also logprobs (how many candidates
     per token it reports, 0 for none), n, streaming, hidden, tools and context as far as they are
     known, price_known, and out_of_reach: the configured signals that it cannot serve, separated by
     commas.

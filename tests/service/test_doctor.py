@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from redis import Redis
 
+from surefoot.policies.prefix_gate_file import PrefixGateFile, save_prefix_gate
+
 from ..redis_fixture import RedisServer
 from ..tiny_encoders import tiny_nli
 from .doors import Done, Here, write_config
@@ -160,6 +162,23 @@ def test_a_disk_without_room_for_an_index(
     unsure = here("ask", "Who painted the Mona Lisa?", "--config", config, "--json")
     assert (unsure.code, unsure.document["answer"]) == (0, "Leonardo da Vinci")
     assert unsure.document["degraded"][0].startswith("retriever: could not")
+
+
+def test_gates_over_drafts_are_looked_at_where_there_are_any(
+    here: Here, endpoint: Endpoint, tmp_path: Path
+) -> None:
+    gate = PrefixGateFile("live", "perplexity", 1, "sentence", 0.8, retrieved=False)
+    save_prefix_gate(gate, tmp_path / "live.json")
+    config = write_config(tmp_path, endpoint)
+    text = config.read_text()
+    config.write_text(text + '\n[live]\ngates = { small = "live.json" }\n')
+    done = here("doctor", "--config", config, "--json")
+    assert done.document["live.ok"] and "small" in done.document["live.detail"]
+    assert "steps.ok" not in done.document
+    config.write_text(text + '\n[steps]\ngates = { small = "live.json" }\n')
+    done = here("doctor", "--config", config, "--json")
+    assert failing(done) == ["steps"]
+    assert "surefoot fit-steps" in done.document["steps.detail"]
 
 
 def test_what_compares_is_loaded(here: Here, endpoint: Endpoint, tmp_path: Path) -> None:
