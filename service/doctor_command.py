@@ -33,10 +33,10 @@ def command(
 
     With --json one flat object: for each part PART.ok and PART.detail, and `ok` for all of them.
     Parts are configuration, profile (with profile.fingerprint), steps and live where they are
-    configured, documents, history, comparison.KIND, critic and tier.NAME. Of a tier there are also logprobs (how many candidates
-    per token it reports, 0 for none), n, streaming, hidden, tools and context as far as they are
-    known, price_known, and out_of_reach: the configured signals that it cannot serve, separated by
-    commas.
+    configured, documents, history, comparison.KIND, critic and tier.NAME. Of a tier there are also
+    logprobs (how many candidates per token it reports, 0 for none), n, streaming, hidden, tools and
+    context as far as they are known, price_known, and out_of_reach: the configured signals that it
+    cannot serve, separated by commas.
     Exit code 1 where one fails, 2 where the configuration itself cannot be read.
     """
     from .checkup import examine

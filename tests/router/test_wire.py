@@ -147,6 +147,7 @@ def test_plain_values_and_nothing_else() -> None:
         "tool_calls": [],
         "begun": "",
         "stopped": "",
+        "released": "",
     }
 
 
